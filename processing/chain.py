@@ -1,0 +1,58 @@
+"""The chain: stages that look at each shot in turn, any of which may end its way."""
+
+import enum
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Protocol
+
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.frame import Series
+from braggwatch.processing.shot import Shot
+
+
+class Verdict(enum.Enum):
+    """What a stage says of a shot."""
+
+    KEEP = "keep"
+    """The next stage sees the shot."""
+    SKIP = "skip"
+    """No later stage sees it."""
+
+
+class Stage(Protocol):
+    """A link of the chain. A user's own stage has these three methods and takes its options as one mapping."""
+
+    def begin(self, series: Series, detector: Detector) -> None:
+        """Get ready for a series: everything that stays the same is computed here, kernels are compiled."""
+
+    def event(self, shot: Shot) -> Verdict:
+        """Look at one shot; add to it what was found."""
+
+    def end(self) -> None:
+        """Finish a series: flush and close what is open."""
+
+
+class Chain:
+    """Stages in order, each under its instance name."""
+
+    def __init__(self, stages: Sequence[tuple[str, Stage]]) -> None:
+        self.stages = tuple(stages)
+
+    def begin(self, series: Series, detector: Detector) -> None:
+        """Get every stage ready for a series."""
+        for _, stage in self.stages:
+            stage.begin(series, detector)
+
+    def event(self, shot: Shot) -> None:
+        """Send a shot through the stages until one says SKIP; what was found stands in the shot."""
+        for name, stage in self.stages:
+            start = perf_counter()
+            verdict = stage.event(shot)
+            shot.timings[name] = perf_counter() - start
+            if verdict is Verdict.SKIP:
+                break
+
+    def end(self) -> None:
+        """Let every stage finish the series."""
+        for _, stage in self.stages:
+            stage.end()

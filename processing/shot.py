@@ -1,0 +1,50 @@
+"""One exposure on its way through the chain."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from braggwatch.processing.crystal import Crystal
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.frame import Frame, Series
+from braggwatch.processing.peaks import Peaks
+
+
+@dataclass(frozen=True)
+class DumpedImage:
+    """Where an image was written."""
+
+    dump: str
+    """Name of the dump instance."""
+    path: Path
+    entry: int
+    """Index of the image in its file."""
+
+
+@dataclass(eq=False)
+class Shot:
+    """One exposure with everything that the chain has found out about it so far."""
+
+    series: Series
+    frame: Frame
+    """The frame as it came, its pixels still packed."""
+    image: NDArray[Any]
+    """``(ss, fs)``. A stage that changes pixels puts a new array here and sets `pixels_changed`; valid until the chain
+    has done with the shot."""
+    detector: Detector
+    """With its beam and mask."""
+    pixels_changed: bool = False
+    """Whether `image` differs from what `frame` holds."""
+    peaks: Peaks | None = None
+    crystals: list[Crystal] = field(default_factory=list)
+    is_hit: bool = False
+    dumped: list[DumpedImage] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds that each stage took, by instance name."""
+
+    @property
+    def number(self) -> int:
+        """Frame number within the series."""
+        return self.frame.number
