@@ -1,6 +1,5 @@
 """Where each pixel of a detector lies, and which pixels to leave out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -152,9 +151,9 @@ class Detector:
         return replace(self, panels=tuple(panel.moved(by) for panel in self.panels))
 
     def as_slab(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
-        """Return an image of any number of dimensions as the ``(ss, fs)`` array that the panels index; no copy if C order.
+        """Return an image of any number of dimensions as the ``(ss, fs)`` array that the panels index.
 
-        Raises ValueError where the sizes differ.
+        Nothing is copied if it is in C order. Raises ValueError where the sizes differ.
         """
         if image.shape == self.shape:
             return image
