@@ -13,9 +13,12 @@ class Encoding(msgspec.Struct, frozen=True):
     algorithm: str = "none"
     """``none``, ``bslz4`` (bitshuffle, then LZ4), ``bszstd`` or ``lz4``."""
     framing: str = "hdf5"
-    """``hdf5``: as the HDF5 filter of that name stores a chunk (12 bytes of header: total, block size, then blocks
-    behind their lengths); ``headerless``: the same blocks without the 12 bytes; ``zero_header``: 12 bytes that say nothing;
-    ``bare``: one LZ4 block. Ignored for ``none``."""
+    """How the blocks are framed; ignored for ``none``.
+
+    ``hdf5``: as the HDF5 filter of that name stores a chunk (12 bytes of header: total and block size; then each block
+    behind its length). ``headerless``: the same without the 12 bytes. ``zero_header``: 12 bytes that say nothing.
+    ``bare``: one LZ4 block.
+    """
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True, eq=False):
