@@ -1,0 +1,218 @@
+"""The tables of the record, and what makes a file one of ours."""
+
+import sqlite3
+from pathlib import Path
+
+from braggwatch.streamer.messages import State
+
+APPLICATION_ID = 0x42726757
+"""``BrgW`` in SQLite's header field for what a file is."""
+VERSION = 1
+"""Rises with every change of the tables."""
+
+STATE_CODES: dict[State, int] = {
+    State.MISSED: 1,
+    State.REFUSED: 2,
+    State.DROPPED: 3,
+    State.BLANK: 4,
+    State.HIT: 5,
+    State.INDEXED: 6,
+    State.FAILED: 7,
+    State.QUARANTINED: 8,
+}
+"""How states are written; also in the table `states`, so that the file explains itself."""
+
+_TABLES = """
+CREATE TABLE states (code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
+CREATE TABLE settings (
+    id INTEGER PRIMARY KEY,
+    version INTEGER NOT NULL,
+    time REAL NOT NULL,
+    program TEXT NOT NULL,
+    text TEXT NOT NULL
+);
+
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    number INTEGER,
+    name TEXT NOT NULL DEFAULT '',
+    started REAL NOT NULL,
+    ended REAL,
+    settings INTEGER REFERENCES settings (id),
+    n_frames INTEGER,
+    shape_ss INTEGER, shape_fs INTEGER, dtype TEXT,
+    photon_energy_eV REAL,
+    distance_m REAL,
+    beam_center_fs REAL, beam_center_ss REAL,
+    pixel_size_fs_m REAL, pixel_size_ss_m REAL,
+    saturation_value REAL,
+    frame_time_s REAL, count_time_s REAL,
+    sensor_material TEXT, sensor_thickness_m REAL,
+    detector TEXT NOT NULL DEFAULT '',
+    serial_number TEXT NOT NULL DEFAULT '',
+    joined_late INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE frames (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    number INTEGER NOT NULL,
+    state INTEGER NOT NULL REFERENCES states (code),
+    t_ms INTEGER NOT NULL,
+    PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+
+CREATE TABLE losses (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    state INTEGER NOT NULL REFERENCES states (code),
+    t_ms INTEGER NOT NULL,
+    PRIMARY KEY (run, first, state)
+) WITHOUT ROWID;
+
+CREATE TABLE unrecorded (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    state INTEGER NOT NULL REFERENCES states (code),
+    n INTEGER NOT NULL,
+    PRIMARY KEY (run, state)
+) WITHOUT ROWID;
+
+CREATE TABLE ledger (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    state TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (run, state)
+) WITHOUT ROWID;
+
+CREATE TABLE hits (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    number INTEGER NOT NULL,
+    n_peaks INTEGER NOT NULL,
+    resolution REAL,
+    peaks BLOB NOT NULL,
+    PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+
+CREATE TABLE crystals (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    number INTEGER NOT NULL,
+    lattice INTEGER NOT NULL,
+    n_indexed INTEGER NOT NULL,
+    rmsd_px REAL,
+    a REAL, b REAL, c REAL, alpha REAL, beta REAL, gamma REAL,
+    ax REAL, ay REAL, az REAL, bx REAL, by REAL, bz REAL, cx REAL, cy REAL, cz REAL,
+    PRIMARY KEY (run, number, lattice)
+) WITHOUT ROWID;
+
+CREATE TABLE failures (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    number INTEGER NOT NULL,
+    error TEXT NOT NULL,
+    PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+
+CREATE TABLE files (id INTEGER PRIMARY KEY, dump TEXT NOT NULL, path TEXT NOT NULL, UNIQUE (dump, path));
+
+CREATE TABLE images (
+    run INTEGER NOT NULL REFERENCES runs (id),
+    number INTEGER NOT NULL,
+    file INTEGER NOT NULL REFERENCES files (id),
+    entry INTEGER NOT NULL,
+    PRIMARY KEY (run, number, file)
+) WITHOUT ROWID;
+
+CREATE TABLE tags (
+    id INTEGER PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES runs (id),
+    number INTEGER,
+    tag TEXT NOT NULL,
+    time REAL NOT NULL,
+    UNIQUE (run, number, tag)
+);
+
+CREATE VIEW totals AS
+SELECT run, name AS state, sum(n) AS n FROM (
+    SELECT run, state AS code, count(*) AS n FROM frames GROUP BY run, state
+    UNION ALL SELECT run, state, sum(last - first + 1) FROM losses GROUP BY run, state
+    UNION ALL SELECT run, state, n FROM unrecorded
+) JOIN states USING (code) GROUP BY run, code;
+"""
+
+
+class RecordError(Exception):
+    """A file cannot be used as the record."""
+
+
+def open_record(path: Path, *, busy_s: float) -> sqlite3.Connection:
+    """Open the record of an experiment, or begin it; waits `busy_s` where another program holds the file.
+
+    Raises RecordError when the file is not a record, is of a newer Braggwatch, or cannot be opened.
+    """
+    try:
+        # autocommit: every transaction begins and ends where the code says so
+        connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise RecordError(_cannot_open(path, error)) from error
+    try:
+        if not _is_empty(connection):
+            _check(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A crash of the processor loses nothing that was committed; a power cut at most the last seconds.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _create(connection)
+    except RecordError:
+        connection.close()
+        raise
+    except sqlite3.Error as error:
+        connection.close()
+        raise RecordError(_cannot_open(path, error)) from error
+    return connection
+
+
+def _cannot_open(path: Path, error: sqlite3.Error) -> str:
+    return (
+        f"the record {path} cannot be opened: {error}; expected a record of Braggwatch or a path where a file can be "
+        "created. Choose another path for the record"
+    )
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    (n,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return bool(n == 0)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise RecordError(
+            f"{path} is an SQLite file, but no record of Braggwatch: expected application id {APPLICATION_ID:#x}, "
+            f"found {application:#x}. Choose another path for the record"
+        )
+    if version != VERSION:
+        raise RecordError(
+            f"the record {path} has schema version {version}; this Braggwatch writes version {VERSION}. "
+            "Continue it with the Braggwatch that began it, or choose another path for the record"
+        )
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Write the tables into an empty file, all or none, also when two processes try at once."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _is_empty(connection):
+            for statement in _TABLES.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.executemany(
+                "INSERT INTO states (code, name) VALUES (?, ?)",
+                [(code, state.value) for state, code in STATE_CODES.items()],
+            )
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
