@@ -46,6 +46,8 @@ class Series(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """``(fs, ss)``, m."""
     saturation_value: float | None = None
     """A pixel at or above this value is saturated."""
+    error_value: int | None = None
+    """A pixel of exactly this value was not measured."""
     frame_time: float | None = None
     """s."""
     count_time: float | None = None
