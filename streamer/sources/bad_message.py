@@ -47,7 +47,8 @@ def check_image_size(shape: tuple[int, int], dtype: str, limit: int) -> int:
 
 def positive(value: Any) -> float | None:
     """Return a finite positive number as float, None for anything else: detectors say 0 for what they do not know."""
-    return float(value) if finite(value) is not None and value > 0 else None
+    number = finite(value)
+    return number if number is not None and number > 0 else None
 
 
 def finite(value: Any) -> float | None:

@@ -43,7 +43,7 @@ class DectrisV1Decoder:
         self._announced: int | None = None
 
     def __call__(self, parts: list[Any]) -> Message | str:
-        """Return what a message says, or the kind of a message that says nothing of use; BadMessageError if it is bad."""
+        """Return what a message says, or the kind of one that says nothing of use. Raises BadMessageError."""
         head = _json(parts[0])
         kind = head.get("htype")
         if kind is None and self._announced is not None and len(parts) == 1:
@@ -224,5 +224,6 @@ def _mask(parts: list[Any], shape: tuple[int, int] | None) -> NDArray[np.bool_] 
             )
         if shape is not None and shape not in ((ss, fs), (fs, ss)):
             raise BadMessageError("mask", f"a pixel mask of {ss, fs} for images of {shape} (ss, fs)")
-        return np.frombuffer(blob, "<u4").reshape(shape or (ss, fs)) != 0
+        mask: NDArray[np.bool_] = np.frombuffer(blob, "<u4").reshape(shape or (ss, fs)) != 0
+        return mask
     return None

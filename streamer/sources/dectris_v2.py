@@ -40,15 +40,15 @@ class DectrisV2Decoder:
         self._max_image_bytes = max_image_bytes
 
     def __call__(self, parts: list[Any]) -> Message | str:
-        """Return what a message says, or the kind of a message that says nothing of use; BadMessageError if it is bad."""
+        """Return what a message says, or the kind of one that says nothing of use. Raises BadMessageError."""
         return decode_dectris_v2(parts, self._channel, self._max_image_bytes)
 
 
 def decode_dectris_v2(parts: list[Any], channel: str | None = None, max_image_bytes: int = 2**28) -> Message | str:
     """Return what the parts (buffers) of one message say, or the type of a message that is of no use here.
 
-    Payloads stay packed and are memoryviews into the message. `channel` chooses the threshold; None takes threshold_1 or
-    the only one. Raises BadMessageError, also for images that would unpack to more than `max_image_bytes`.
+    Payloads stay packed and are memoryviews into the message. `channel` chooses the threshold; None takes
+    threshold_1 or the only one. Raises BadMessageError, also for images that would unpack to more than `max_image_bytes`.
     """
     if len(parts) != 1:
         raise BadMessageError("parts", f"a Stream V2 message has one part, found {len(parts)}")
@@ -198,4 +198,5 @@ def _mask(
         decompress(array.payload, array.encoding, array.shape, array.dtype, values)
     except ValueError as error:
         raise BadMessageError("mask", f"the pixel mask cannot be unpacked: {error}") from None
-    return values != 0
+    mask: NDArray[np.bool_] = values != 0
+    return mask

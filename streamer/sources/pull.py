@@ -14,7 +14,7 @@ from braggwatch.streamer.sources.settings import PullSettings
 from braggwatch.streamer.sources.wire import Message
 
 Decode = Callable[[list[Any]], Message | str]
-"""From the parts of a message to what it says, or to the kind of a message that is of no use; BadMessageError if bad."""
+"""From the parts of a message to what it says, or to the kind of one that is of no use; may raise BadMessageError."""
 
 
 class PullSource:

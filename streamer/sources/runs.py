@@ -31,8 +31,8 @@ class Runs:
 
     A start message opens a run, also where the number was there before: a restarted detector counts from 1 again. A run
     is over when every endpoint has said so, or has started another. An image of no open run opens one that is marked
-    `joined_late`; while another run is open, it waits for a second one of its kind, so that a single damaged number does
-    not end a series.
+    `joined_late`; while another run is open, it waits for a second one of its kind, so that a single damaged number
+    does not end a series.
     """
 
     def __init__(self, endpoints: int = 1, session: str | None = None) -> None:
@@ -150,7 +150,7 @@ class Runs:
     def _unknown(self, image: Image) -> Refused:
         open_runs = ", ".join(f"{run.series.number} {run.series.name}".strip() for run in self._open)
         return Refused(
-            f"an image of series {image.series} {image.name}, of which no other image came; open is {open_runs or 'none'}",
+            f"a single image of series {image.series} {image.name}; open is {open_runs or 'none'}",
             "series",
         )
 
