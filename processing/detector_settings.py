@@ -1,0 +1,78 @@
+"""Where geometry, mask and dark come from."""
+
+from pathlib import Path
+
+import msgspec
+from braggwatch.processing.calibration import Calibration, load_mask
+from pydantic import BaseModel, ConfigDict, Field
+
+from braggwatch.processing.beam import Beam
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.frame import Series
+
+
+class DetectorSettings(BaseModel):
+    """What the detector does not say of itself, or says wrongly."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    geometry: Path | None = Field(
+        default=None, description="CrystFEL geometry file; left out, the stream's header says where the pixels are."
+    )
+    distance: float | None = Field(
+        default=None, gt=0, description="Sample to detector, m; overrides what header or geometry file say."
+    )
+    photon_energy: float | None = Field(
+        default=None, gt=0, description="Photon energy, eV; overrides what header or geometry file say."
+    )
+    beam_center: tuple[float, float] | None = Field(
+        default=None, description="Beam centre as [fs, ss] in pixels; overrides the header's (not a geometry file's)."
+    )
+    mask: str | None = Field(
+        default=None, description="Mask as .npy or .h5 (file.h5:/dataset): pixels that are not 0 are left out."
+    )
+    dark: str | None = Field(
+        default=None, description="Average of dark frames, ADU, as .npy or .h5 (file.h5:/dataset); it is subtracted."
+    )
+    noise: str | None = Field(
+        default=None,
+        description="Standard deviation of dark frames, ADU, likewise; pixels where it is 0 or no number are masked.",
+    )
+    max_noise: float | None = Field(
+        default=None, gt=0, description="Pixels whose standard deviation is above this are masked, ADU."
+    )
+    max_image_bytes: int = Field(
+        default=2**30, gt=0, description="Frames that unpack to more than this are refused, bytes."
+    )
+
+    def detector(self, series: Series) -> Detector:
+        """Return the detector of a series, with its masks.
+
+        Raises ValueError naming what is missing and where it can be given.
+        """
+        if self.geometry is not None:
+            detector = Detector.from_crystfel(
+                self.geometry,
+                distance=self.distance or series.distance,
+                photon_energy=self.photon_energy or series.photon_energy,
+            )
+        else:
+            detector = Detector.from_series(self._corrected(series))
+        if self.photon_energy is not None:
+            detector = detector.with_beam(Beam(self.photon_energy))
+        if series.mask is not None:
+            detector = detector.with_mask(series.mask)
+        if self.mask is not None:
+            detector = detector.with_mask(load_mask(self.mask))
+        return detector
+
+    def calibration(self, detector: Detector) -> Calibration | None:
+        """Return the dark and noise corrections, or None where none is asked for."""
+        if self.dark is None and self.noise is None:
+            return None
+        return Calibration.load(dark=self.dark, noise=self.noise, max_noise=self.max_noise, shape=detector.shape)
+
+    def _corrected(self, series: Series) -> Series:
+        names = ("distance", "photon_energy", "beam_center")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return msgspec.structs.replace(series, **given)

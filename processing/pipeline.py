@@ -1,0 +1,71 @@
+"""From packed frames to shots that have been through the chain: what a worker does, without its sockets."""
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from braggwatch.processing.decompression import decompress
+from numpy.typing import NDArray
+
+from braggwatch.processing.chain import Chain
+from braggwatch.processing.detector_settings import DetectorSettings
+from braggwatch.processing.frame import Frame, Series, image_nbytes
+from braggwatch.processing.shot import Shot
+
+
+class RefusedFrameError(ValueError):
+    """A frame's pixels cannot be unpacked, or do not fit the series."""
+
+
+class Pipeline:
+    """Unpack, calibrate, and send through the chain, for the frames of one series."""
+
+    def __init__(self, series: Series, settings: DetectorSettings, chain: Chain) -> None:
+        """Get ready for a series: geometry, calibration and every stage; kernels are compiled here.
+
+        Raises ValueError where the geometry is incomplete or does not fit the frames.
+        """
+        self.series = series
+        self.detector = settings.detector(series)
+        self.calibration = settings.calibration(self.detector)
+        if self.calibration is not None:
+            self.detector = self.detector.with_mask(self.calibration.mask)
+        self.chain = chain
+        self._max_image_bytes = settings.max_image_bytes
+        # Reused for every frame: a fresh 36 MB array a frame costs more in page faults than its decoding.
+        self._raw = np.empty((0, 0), np.uint8)
+        chain.begin(series, self.detector)
+
+    def process(self, frame: Frame) -> Shot:
+        """Send one frame through the chain.
+
+        The shot's image is valid until the next call. Raises RefusedFrameError where the pixels cannot be unpacked or
+        do not fit the detector; whatever a stage raises goes through.
+        """
+        start = perf_counter()
+        raw = self._unpack(frame)
+        image = raw if self.calibration is None else self.calibration(raw)
+        shot = Shot(self.series, frame, image, self.detector, pixels_changed=image is not raw)
+        shot.timings["decode"] = perf_counter() - start
+        self.chain.event(shot)
+        return shot
+
+    def end(self) -> None:
+        """Finish the series: every stage flushes and closes what is open."""
+        self.chain.end()
+
+    def _unpack(self, frame: Frame) -> NDArray[Any]:
+        nbytes = image_nbytes(frame.shape, frame.dtype)
+        if frame.shape != self.detector.shape:
+            raise RefusedFrameError(f"the frame's shape is {frame.shape}, the detector's is {self.detector.shape}")
+        if nbytes > self._max_image_bytes:
+            raise RefusedFrameError(
+                f"the frame unpacks to {nbytes} bytes, [detector] max_image_bytes allows {self._max_image_bytes}"
+            )
+        if self._raw.shape != frame.shape or self._raw.dtype != np.dtype(frame.dtype):
+            self._raw = np.empty(frame.shape, frame.dtype)
+        try:
+            decompress(frame.payload, frame.encoding, frame.shape, frame.dtype, self._raw)
+        except ValueError as error:
+            raise RefusedFrameError(str(error)) from error
+        return self._raw

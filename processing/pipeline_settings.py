@@ -1,0 +1,73 @@
+"""The settings of a pipeline: detector, chain, and the options of each stage."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from braggwatch.processing.chain import Chain
+from braggwatch.processing.chain_settings import ChainSettings, StageSpec, build_chain, resolve_stages
+from braggwatch.processing.detector_settings import DetectorSettings
+from braggwatch.processing.frame import Encoding, Frame, Series
+from braggwatch.processing.pipeline import Pipeline
+
+_WARM_UP_SHAPE = (256, 256)
+_WARM_UP_DTYPES = ("uint16", "uint32")
+"""What detectors send most; kernels for another dtype are compiled when its first series begins."""
+
+
+class PipelineSettings(BaseModel):
+    """Everything that decides what happens to a frame; it travels to the workers as JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    detector: DetectorSettings = Field(default_factory=DetectorSettings)
+    chain: ChainSettings = Field(default_factory=ChainSettings)
+    stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """The table of each stage and each instance, by name, as they stand in the settings file."""
+    provenance: dict[str, str] = Field(default_factory=dict)
+    """What goes into the files that stages write: the settings in force as text, the program's version."""
+
+    def stage_specs(self) -> list[StageSpec]:
+        """Return the stages in order with their complete options; raises SettingsError."""
+        return resolve_stages(self.chain.stages, self.stages)
+
+    def build_chain(self) -> Chain:
+        """Make the stages; raises SettingsError."""
+        return build_chain(self.stage_specs(), self.provenance)
+
+    def pipeline(self, series: Series) -> Pipeline:
+        """Make the pipeline for a series; raises ValueError where the geometry is incomplete."""
+        return Pipeline(series, self.detector, self.build_chain())
+
+    def warm_up(self) -> None:
+        """Compile the kernels that frames of the usual dtypes need: one small frame of each goes through the chain.
+
+        Stages that write files or are a user's own are left out.
+        """
+        specs = [spec for spec in self.stage_specs() if spec.module in ("hitfind", "index")]
+        for dtype in _WARM_UP_DTYPES:
+            pixels = np.random.default_rng(0).poisson(5.0, _WARM_UP_SHAPE).astype(dtype)
+            series, frame = _warm_up_series(dtype), _warm_up_frame(pixels)
+            Pipeline(series, DetectorSettings(), build_chain(specs, {})).process(frame)
+
+
+def _warm_up_series(dtype: str) -> Series:
+    ss, fs = _WARM_UP_SHAPE
+    return Series(
+        key="warm-up", number=0, shape=_WARM_UP_SHAPE, dtype=dtype, photon_energy=12_400.0, distance=0.05,
+        beam_center=(fs / 2, ss / 2), pixel_size=(75e-6, 75e-6),
+    )  # fmt: skip
+
+
+def _warm_up_frame(pixels: np.ndarray[Any, Any]) -> Frame:
+    return Frame(
+        series="warm-up", number=0, payload=pixels.tobytes(), shape=_WARM_UP_SHAPE, dtype=str(pixels.dtype),
+        encoding=Encoding(),
+    )  # fmt: skip
+
+
+def stage_tables(document: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the tables of a settings document that are no section of their own: those of the stages."""
+    return {name: dict(table) for name, table in document.items() if name not in sections}

@@ -1,0 +1,104 @@
+"""Starts, watches and restarts workers with Dask; frames never pass through it."""
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+import dask.config
+from distributed import Client, LocalCluster
+from pydantic import BaseModel, ConfigDict, Field
+
+from braggwatch.streamer.worker import run_worker
+
+log = logging.getLogger(__name__)
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""A worker is one thread; bitshuffle's OpenMP threads would only get in each other's way."""
+
+_KEEP_MEMORY = {
+    "MALLOC_TRIM_THRESHOLD_": str(512 * 2**20),
+    "MALLOC_MMAP_THRESHOLD_": str(256 * 2**20),
+}
+"""glibc gives large buffers back to the system at once, to fault them in again a frame later; Dask asks for more."""
+
+_SLOT = {"slot": 1}
+"""Each Dask worker has one and a worker loop takes one, so that a loop never queues behind another."""
+
+RESTART_PATIENCE_S = 10
+
+
+class EngineSettings(BaseModel):
+    """Where the workers run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024, description="Number of worker processes."
+    )
+    scheduler: str | None = Field(
+        default=None,
+        description="Address of a running Dask scheduler, tcp://host:port; left out, workers start on this machine.",
+    )
+
+
+class Engine:
+    """A number of workers, kept alive as long as this is open."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._cluster: LocalCluster | None = None
+        self._client: Client | None = None
+        self._loops: list[Any] = []
+        self._errands = ThreadPoolExecutor(1, "engine")
+
+    def __enter__(self) -> Self:
+        with dask.config.set(
+            {
+                # A worker that dies is started again for as long as the run lasts.
+                "distributed.scheduler.allowed-failures": 1_000_000,
+                "distributed.nanny.pre-spawn-environ": {**dict.fromkeys(_ONE_THREAD, "1"), **_KEEP_MEMORY},
+            }
+        ):
+            if self._settings.scheduler is None:
+                self._cluster = LocalCluster(
+                    n_workers=self._settings.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    silence_logs=logging.ERROR,
+                    memory_limit=0,
+                    resources=_SLOT,
+                )
+            self._client = Client(self._cluster if self._cluster is not None else self._settings.scheduler)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._errands.shutdown(cancel_futures=True)
+        if self._client is not None:
+            self._client.cancel(self._loops)
+            self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def start_workers(self, hub: str) -> None:
+        """Start the worker loops; they connect to the hub's address `hub`."""
+        assert self._client is not None
+        for index in range(self._settings.workers):
+            loop = self._client.submit(
+                run_worker, hub, f"worker-{index}", pure=False, resources=_SLOT if self._cluster is not None else None
+            )
+            self._loops.append(loop)
+
+    def restart_worker(self, name: str) -> None:
+        """Have Dask kill and restart the process of a worker loop; returns at once."""
+        self._errands.submit(self._restart, name)
+
+    def _restart(self, name: str) -> None:
+        assert self._client is not None
+        key = self._loops[int(name.rpartition("-")[2])].key
+        addresses = [address for address, keys in self._client.processing().items() if key in keys]
+        self._client.restart_workers(addresses, timeout=RESTART_PATIENCE_S, raise_for_error=False)

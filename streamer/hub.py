@@ -1,0 +1,412 @@
+"""The hub: frames from the source to the workers, results back, every frame accounted for."""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Protocol
+
+import msgspec
+import zmq
+from braggwatch.streamer.sources.source import Source
+from pydantic import BaseModel, ConfigDict, Field
+
+from braggwatch.processing.frame import Event, Frame, Refused, Series, SeriesEnd
+from braggwatch.streamer import worker_protocol as protocol
+from braggwatch.streamer.ledger import WAITING, WORKING, LedgerCounts, SeriesLedger
+from braggwatch.streamer.messages import Result, State
+from braggwatch.streamer.workforce import Entry, Member, Workforce
+
+log = logging.getLogger(__name__)
+
+MESSAGES_A_TURN = 64
+"""How many messages are taken from one socket before the others are looked at."""
+CRASHES_TO_QUARANTINE = 2
+END_GRACE_S = 0.5
+"""An end message may overtake the last frames where images are spread over several sockets."""
+
+
+class HubSettings(BaseModel):
+    """How frames are handed to the workers, and what happens under overload."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    drop: str = Field(
+        default="oldest",
+        pattern="^(oldest|newest|never)$",
+        description="What to give up when the queue is full: the oldest waiting frame, the newest, or never any: "
+        "then the detector has to wait.",
+    )
+    queue_bytes: int = Field(
+        default=256 * 2**20, gt=0, description="Frames waiting for a worker take at most this much memory, bytes."
+    )
+    credits: int = Field(
+        default=2, ge=1, le=64, description="Frames that a worker holds at most, the one it works on included."
+    )
+    silence: float = Field(
+        default=5.0, gt=0, description="A worker not heard of for this long is taken for dead, s; its frames go on."
+    )
+    frame_timeout: float = Field(
+        default=60.0, gt=0, description="A worker busy with one frame for this long is restarted, s."
+    )
+
+
+class Audience(Protocol):
+    """Who is told what happens in the hub: record, statistics, feed. Nothing here may block."""
+
+    def series_began(self, series: Series) -> None:
+        """A series has begun."""
+
+    def frame_arrived(self, n_bytes: int) -> None:
+        """A frame has arrived."""
+
+    def frame_done(self, result: Result, latency: float) -> None:
+        """A result is there, so many seconds after its frame arrived."""
+
+    def frames_lost(self, series: str, numbers: range, state: State, reason: str) -> None:
+        """The way of some frames ended without a result."""
+
+    def warned(self, kind: str, text: str) -> None:
+        """Something happened that a person should know; once a kind is enough."""
+
+    def series_ended(self, counts: LedgerCounts) -> None:
+        """A series is over and everything of it is written."""
+
+
+@dataclass(eq=False)
+class Run:
+    """A series in the hub."""
+
+    series: Series
+    ledger: SeriesLedger
+    packed: bytes
+    ended: float | None = None
+    """When its end was announced, monotonic seconds."""
+    closing: set[str] = field(default_factory=set)
+    """Names of workers that still have to say that everything is written."""
+    closed: bool = False
+
+
+class Hub:
+    """Hands frames to workers on request and keeps each until its result is back."""
+
+    def __init__(
+        self,
+        source: Source,
+        settings: HubSettings,
+        worker_settings: bytes,
+        audience: Audience,
+        quarantine: Callable[[Series, Frame], str],
+        restart_worker: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        """Make a hub between a source and workers.
+
+        `worker_settings` is sent to each worker as it joins. `quarantine` sets a frame aside and returns where;
+        `restart_worker` is asked to restart a worker by name.
+        """
+        self._source = source
+        self._settings = settings
+        self._worker_settings = worker_settings
+        self._audience = audience
+        self._quarantine = quarantine
+        self._restart_worker = restart_worker
+        self.workforce = Workforce(settings.credits)
+        self.runs: dict[str, Run] = {}
+        self.ended_runs = 0
+        self.warnings: Counter[str] = Counter()
+        self.queue_bytes = 0
+        self._queue: deque[Entry] = deque()
+        self._router: zmq.Socket[bytes] | None = None
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._poller = zmq.Poller()
+        self._watched: list[zmq.Socket[bytes]] = []
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def bind(self, address: str) -> str:
+        """Open the workers' socket and return its address; `tcp://127.0.0.1:*` takes a free port."""
+        router = self._context.socket(zmq.ROUTER)
+        router.set_hwm(0)  # bounded by the credits, so nothing may be dropped at a mark
+        router.router_mandatory = True
+        router.linger = 1000
+        router.bind(address)
+        self._router = router
+        self._poller.register(router, zmq.POLLIN)
+        return router.last_endpoint.decode()
+
+    def close(self) -> None:
+        """Close what `bind` opened."""
+        if self._router is not None:
+            self._router.close()
+        self._context.term()
+
+    @property
+    def queue_length(self) -> int:
+        """How many frames wait for a worker."""
+        return len(self._queue)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is waiting, out, or still to be closed."""
+        return not self._queue and all(run.closed for run in self.runs.values())
+
+    def turn(self, timeout: float, *, listen: bool = True) -> None:
+        """Do what there is to do, waiting for it up to `timeout` seconds; `listen=False` leaves the source alone."""
+        self._watch_source(listen and self._has_room())
+        ready = dict(self._poller.poll(int(timeout * 1000)))
+        if self._router in ready:
+            self._hear_workers()
+        for socket in self._watched:
+            if socket in ready:
+                self._hear_source(socket)
+        self._dispatch()
+        self._look_after_workers()
+        self._close_ended_runs()
+
+    def end_all(self) -> None:
+        """Take every open series for ended: no more frames will come."""
+        for run in self.runs.values():
+            run.ended = run.ended or monotonic()
+
+    def dismiss_workers(self, patience: float) -> None:
+        """Tell the workers to go and wait until they have, `patience` seconds at most."""
+        for member in self.workforce:
+            self._send(member, [protocol.STOP])
+        deadline = monotonic() + patience
+        while len(self.workforce) and monotonic() < deadline:
+            if self._router in dict(self._poller.poll(100)):
+                self._hear_workers()
+
+    # -- source -------------------------------------------------------------------------------------------------
+
+    def _has_room(self) -> bool:
+        if not any(member.ready for member in self.workforce) and not self.runs:
+            return False  # before the first worker is there, frames are better off in the detector's buffer
+        return self._settings.drop != "never" or self.queue_bytes < self._settings.queue_bytes
+
+    def _watch_source(self, watch: bool) -> None:
+        wanted = list(self._source.sockets) if watch else []
+        if wanted != self._watched:
+            for socket in self._watched:
+                self._poller.unregister(socket)
+            for socket in wanted:
+                self._poller.register(socket, zmq.POLLIN)
+            self._watched = wanted
+
+    def _hear_source(self, socket: zmq.Socket[bytes]) -> None:
+        for _ in range(MESSAGES_A_TURN):
+            events = self._source.receive(socket)
+            if events is None:
+                break
+            for event in events:
+                self._take(event)
+            if not self._has_room():
+                break
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Frame):
+            self._take_frame(event)
+        elif isinstance(event, Series):
+            self._begin(event)
+        elif isinstance(event, SeriesEnd):
+            if (run := self.runs.get(event.series)) is not None:
+                run.ended = run.ended or monotonic()
+        else:
+            self._refuse(event)
+
+    def _begin(self, series: Series) -> None:
+        if series.key in self.runs:
+            self._warn("repeated-series", f"series {series.key} was announced again; the first header stays in force")
+            return
+        for earlier in self.runs.values():
+            if earlier.ended is None:
+                earlier.ended = monotonic()
+                self._warn("lost-end", f"series {earlier.series.key} never ended: {series.key} has begun")
+        ledger = SeriesLedger(series.key, n_frames=series.n_frames, joined_late=series.joined_late)
+        self.runs[series.key] = Run(series, ledger, protocol.encode_series(series))
+        self._audience.series_began(series)
+
+    def _take_frame(self, frame: Frame) -> None:
+        run = self.runs.get(frame.series)
+        if run is None or run.closed:
+            self._warn("stray", f"frame {frame.number} of series {frame.series} came after the series was closed")
+            return
+        if (why := run.ledger.accepts(frame.number)) is not None:
+            self._warn("unexpected-number", f"series {frame.series}: {why}; it is left out")
+            return
+        entry = Entry(frame, monotonic(), len(memoryview(frame.payload)))
+        self._audience.frame_arrived(entry.size)
+        run.ledger.move(frame.number, WAITING)
+        self._queue.append(entry)
+        self.queue_bytes += entry.size
+        if self._settings.drop != "never":
+            self._drop_surplus()
+
+    def _drop_surplus(self) -> None:
+        while self.queue_bytes > self._settings.queue_bytes and len(self._queue) > 1:
+            entry = self._queue.popleft() if self._settings.drop == "oldest" else self._queue.pop()
+            self.queue_bytes -= entry.size
+            self._lose(entry.frame.series, entry.frame.number, State.DROPPED, "the queue was full")
+
+    def _refuse(self, refused: Refused) -> None:
+        self._warn(refused.kind, refused.reason)
+        run = self.runs.get(refused.series) if refused.series is not None else None
+        if run is None or refused.number is None or run.closed or run.ledger.accepts(refused.number) is not None:
+            return
+        self._lose(run.series.key, refused.number, State.REFUSED, refused.reason)
+
+    def _lose(self, series: str, number: int, state: State, reason: str) -> None:
+        self.runs[series].ledger.move(number, state)
+        self._audience.frames_lost(series, range(number, number + 1), state, reason)
+
+    def _warn(self, kind: str, text: str) -> None:
+        if not self.warnings[kind]:
+            log.warning("%s (%s; further ones of this kind are only counted)", text, kind)
+        self.warnings[kind] += 1
+        self._audience.warned(kind, text)
+
+    # -- workers ------------------------------------------------------------------------------------------------
+
+    def _hear_workers(self) -> None:
+        assert self._router is not None
+        for _ in range(MESSAGES_A_TURN):
+            try:
+                parts = self._router.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            try:
+                self._hear(parts[0], parts[1], parts[2] if len(parts) > 2 else b"")
+            except (IndexError, UnicodeDecodeError, msgspec.DecodeError) as error:
+                self._warn("worker-message", f"a message at the workers' socket made no sense: {error}")
+
+    def _hear(self, identity: bytes, kind: bytes, body: bytes) -> None:
+        if kind == protocol.ALIVE:
+            member = self.workforce.named(body.decode())
+            if member is not None:
+                member.last_alive = monotonic()
+            return
+        if kind == protocol.HELLO:
+            self._welcome(identity, protocol.decode_hello(body))
+            return
+        member = self.workforce.get(identity)
+        if member is None:
+            return  # given up for dead; what it held has gone to another worker
+        member.last_alive = monotonic()
+        if kind == protocol.RESULT:
+            self._hand_in(member, protocol.decode_result(body))
+        elif kind == protocol.READY:
+            self.workforce.ready(member)
+        elif kind == protocol.ENDED:
+            run = self.runs.get(body.decode())
+            if run is not None:
+                run.closing.discard(member.name)
+        elif kind == protocol.BYE:
+            self.workforce.leave(member)
+
+    def _welcome(self, identity: bytes, hello: protocol.Hello) -> None:
+        earlier = self.workforce.named(hello.name)
+        if earlier is not None:
+            self._bury(earlier, "was restarted")
+        self.workforce.join(identity, hello, monotonic())
+        self._send(self.workforce.get(identity), [protocol.SETTINGS, self._worker_settings])
+
+    def _hand_in(self, member: Member, result: Result) -> None:
+        now = monotonic()
+        entry = self.workforce.hand_in(member, result.series, result.number, now)
+        if entry is None:
+            return
+        self.runs[result.series].ledger.move(result.number, result.state)
+        self._audience.frame_done(result, now - entry.arrived)
+        if result.error:
+            self._warn(result.state.value, f"frame {result.number} of series {result.series}: {result.error}")
+
+    def _dispatch(self) -> None:
+        while self._queue:
+            member = self.workforce.next_due()
+            if member is None:
+                return
+            entry = self._queue.popleft()
+            self.queue_bytes -= entry.size
+            self.workforce.hand_out(member, entry, monotonic())
+            run = self.runs[entry.frame.series]
+            run.ledger.move(entry.frame.number, WORKING)
+            if entry.frame.series not in member.series:
+                member.series.add(entry.frame.series)
+                self._send(member, [protocol.SERIES, run.packed])
+            header, payload = protocol.encode_frame(entry.frame)
+            self._send(member, [protocol.FRAME, header, payload])
+
+    def _send(self, member: Member | None, parts: list[bytes]) -> None:
+        assert self._router is not None
+        if member is None:
+            return
+        try:
+            self._router.send_multipart([member.identity, *parts], copy=False)
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            member.last_alive = 0.0  # its connection is gone: the next look buries it
+
+    def _look_after_workers(self) -> None:
+        now = monotonic()
+        for member in self.workforce.silent(now, self._settings.silence):
+            self._bury(member, f"has not been heard of for {self._settings.silence} s")
+        for member in self.workforce.stuck(now, self._settings.frame_timeout):
+            self._bury(member, f"was busy with one frame for more than {self._settings.frame_timeout} s")
+            self._restart_worker(member.name)
+
+    def _bury(self, member: Member, why: str) -> None:
+        """Give a dead worker's frames to others; the one that it worked on may be what killed it."""
+        self.workforce.leave(member)
+        self.workforce.deaths += 1
+        self._warn("worker-lost", f"worker {member.name} {why}; its {len(member.out)} frames go to another")
+        for run in self.runs.values():
+            run.closing.discard(member.name)
+        if member.out:
+            member.out[0].crashes += 1
+        for entry in reversed(member.out):
+            if entry.crashes >= CRASHES_TO_QUARANTINE:
+                self._set_aside(entry)
+            else:
+                self.runs[entry.frame.series].ledger.move(entry.frame.number, WAITING)
+                self._queue.appendleft(entry)
+                self.queue_bytes += entry.size
+
+    def _set_aside(self, entry: Entry) -> None:
+        frame = entry.frame
+        try:
+            where = self._quarantine(self.runs[frame.series].series, frame)
+        except OSError as error:
+            where = f"nowhere, writing it failed: {error}"
+        reason = f"it killed {entry.crashes} workers and was set aside in {where}"
+        self._warn("quarantined", f"frame {frame.number} of series {frame.series}: {reason}")
+        self._lose(frame.series, frame.number, State.QUARANTINED, reason)
+
+    # -- ends of series -----------------------------------------------------------------------------------------
+
+    def _close_ended_runs(self) -> None:
+        now = monotonic()
+        for run in self.runs.values():
+            if run.closed or run.ended is None or run.ledger.open:
+                continue
+            complete = run.ledger.total == run.series.n_frames and not run.ledger.counts().states[State.MISSED]
+            if not complete and now - run.ended < END_GRACE_S:
+                continue
+            self._tell_end(run)
+            if not run.closing:
+                self._close(run)
+
+    def _tell_end(self, run: Run) -> None:
+        for member in self.workforce:
+            if run.series.key in member.series:
+                member.series.discard(run.series.key)
+                run.closing.add(member.name)
+                self._send(member, [protocol.END, run.series.key.encode()])
+
+    def _close(self, run: Run) -> None:
+        run.closed = True
+        for numbers in run.ledger.close():
+            self._audience.frames_lost(run.series.key, numbers, State.MISSED, "never arrived")
+        self.ended_runs += 1
+        self._audience.series_ended(run.ledger.counts())

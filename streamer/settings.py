@@ -1,0 +1,142 @@
+"""All settings of a processor: read from TOML, checked before the first frame, written out with their meaning."""
+
+import difflib
+import textwrap
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import braggwatch
+from braggwatch.processing.chain_settings import ChainSettings, SettingsError, describe_error, split_name
+from braggwatch.processing.detector_settings import DetectorSettings
+from braggwatch.processing.pipeline_settings import PipelineSettings
+from braggwatch.streamer.engine import EngineSettings
+from braggwatch.streamer.hub import HubSettings
+from braggwatch.streamer.sources import SourceSettings
+
+
+class ExperimentSettings(BaseModel):
+    """What this beamtime is called, and where its files go."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(default="experiment", min_length=1, max_length=200, description="Name of the experiment.")
+    record: Path = Field(
+        default=Path("braggwatch.sqlite"),
+        description="SQLite file that every frame's end is written to; one that exists is continued.",
+    )
+    quarantine: Path = Field(
+        default=Path("quarantine"), description="Folder for frames that killed two workers and were set aside."
+    )
+
+
+class FeedSettings(BaseModel):
+    """Where viewers find the processor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str = Field(
+        default="tcp://127.0.0.1:31010",
+        description="ZeroMQ address of the feed; * as the port takes a free one. Only this machine sees 127.0.0.1.",
+    )
+    window: float = Field(default=30.0, ge=1, le=600, description="Rates and latency look back this long, s.")
+
+
+class Settings(BaseModel):
+    """Everything that can be set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    experiment: ExperimentSettings = Field(default_factory=ExperimentSettings)
+    source: SourceSettings
+    detector: DetectorSettings = Field(default_factory=DetectorSettings)
+    chain: ChainSettings = Field(default_factory=ChainSettings)
+    hub: HubSettings = Field(default_factory=HubSettings)
+    engine: EngineSettings = Field(default_factory=EngineSettings)
+    feed: FeedSettings = Field(default_factory=FeedSettings)
+    stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    def pipeline(self) -> PipelineSettings:
+        """Return what the workers need of it."""
+        provenance = {"settings": self.as_toml(comments=False), "version": braggwatch.__version__}
+        return PipelineSettings(detector=self.detector, chain=self.chain, stages=self.stages, provenance=provenance)
+
+    def as_toml(self, *, comments: bool = True) -> str:
+        """Write the complete settings in force, defaults included, with a sentence and a unit for each."""
+        blocks = [
+            _table(name, getattr(self, name), comments)
+            for name in ("experiment", "source", "detector", "chain", "hub", "engine", "feed")
+        ]
+        for spec in PipelineSettings(chain=self.chain, stages=self.stages).stage_specs():
+            blocks.append(_table(spec.name, spec.settings, comments))
+        return "\n".join(blocks)
+
+
+_SECTIONS = tuple(name for name in Settings.model_fields if name != "stages")
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a settings file. Raises SettingsError saying what is wrong, where, and what was expected."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"there is no settings file {path}; `braggwatch config show > {path}` writes one to start from"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is no valid TOML: {error}") from None
+    try:
+        return parse_settings(document)
+    except SettingsError as error:
+        raise SettingsError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+
+
+def parse_settings(document: dict[str, Any]) -> Settings:
+    """Check a settings document, its stages included. Raises SettingsError with a line for each fault."""
+    sections = {name: value for name, value in document.items() if name in _SECTIONS}
+    stages = {name: value for name, value in document.items() if name not in _SECTIONS}
+    _check_tables(document, sections.get("chain", {}).get("stages") or ChainSettings().stages)
+    try:
+        settings = Settings.model_validate({**sections, "stages": stages})
+    except ValidationError as error:
+        raise SettingsError(_faults_by_table(error)) from None
+    settings.pipeline().stage_specs()
+    return settings
+
+
+def _check_tables(document: dict[str, Any], stages: list[str]) -> None:
+    known = {*_SECTIONS, *stages, *(split_name(name)[0] for name in stages), "hitfind", "dump", "index"}
+    for name, value in document.items():
+        if name not in known and not (":" in name and split_name(name)[0] in known):
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean [{close[0]}]?" if close else f"; there are {', '.join(sorted(known))}"
+            raise SettingsError(f"[{name}]: there is no such table, and no stage of that name{hint}")
+        if not isinstance(value, dict):
+            raise SettingsError(f"{name}: expected a table of settings, found {value!r}")
+
+
+def _faults_by_table(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        table, *rest = fault["loc"]
+        single = ValidationError.from_exception_data("", [{**fault, "loc": tuple(rest)}])  # type: ignore[typeddict-item]
+        lines.append(describe_error(str(table), single))
+    return "\n".join(lines)
+
+
+def _table(name: str, settings: BaseModel | dict[str, Any], comments: bool) -> str:
+    head = f"[{name}]" if name.isidentifier() else f'["{name}"]'
+    if isinstance(settings, dict):
+        return f"{head}\n{tomli_w.dumps(settings)}"
+    values = settings.model_dump(mode="json")
+    lines = [head]
+    for key, field in type(settings).model_fields.items():
+        if comments and field.description:
+            lines += textwrap.wrap(field.description, 100, initial_indent="# ", subsequent_indent="# ")
+        lines.append(f"# {key} =" if values[key] is None else tomli_w.dumps({key: values[key]}).strip())
+    return "\n".join([*lines, ""])

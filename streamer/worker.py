@@ -1,0 +1,160 @@
+"""A worker: takes frames from the hub, sends them through the pipeline, returns the results."""
+
+import logging
+import os
+import socket
+import threading
+from typing import Any
+
+import numpy as np
+import zmq
+
+import braggwatch
+from braggwatch.processing.frame import Frame, Series
+from braggwatch.processing.pipeline import Pipeline, RefusedFrameError
+from braggwatch.processing.pipeline_settings import PipelineSettings
+from braggwatch.processing.shot import Shot
+from braggwatch.streamer import worker_protocol as protocol
+from braggwatch.streamer.messages import CrystalFound, Dumped, Result, State
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 0.5
+_RESOLUTION_PERCENTILE = 95.0
+
+
+def run_worker(hub: str, name: str) -> None:
+    """Work for the hub at a ZeroMQ address until it says stop."""
+    Worker(hub, name).run()
+
+
+class Worker:
+    """One pair of hands: a loop around the pipeline. It knows nothing of where it runs."""
+
+    def __init__(self, hub: str, name: str) -> None:
+        self._hub = hub
+        self._name = name
+        self._settings: PipelineSettings | None = None
+        self._series: dict[str, Series] = {}
+        self._pipeline: Pipeline | None = None
+        self._unusable: dict[str, str] = {}
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Introduce ourselves, work until the hub says stop, and say goodbye."""
+        context = zmq.Context()
+        heart = threading.Thread(target=self._beat, args=(context,), name="heartbeat", daemon=True)
+        hub = context.socket(zmq.DEALER)
+        # The hub never sends more than the credits allow; the mark only keeps ZeroMQ from setting a lower one.
+        hub.set_hwm(0)
+        hub.connect(self._hub)
+        hello = protocol.Hello(self._name, socket.gethostname(), os.getpid(), braggwatch.__version__)
+        hub.send_multipart([protocol.HELLO, protocol.encode_hello(hello)])
+        heart.start()
+        try:
+            while self._answer(hub, hub.recv_multipart(copy=False)):
+                pass
+            self._end_pipeline()
+            hub.send_multipart([protocol.BYE, self._name.encode()])
+        finally:
+            self._stopped.set()
+            heart.join()
+            hub.close(linger=2000)
+            context.term()
+
+    def _beat(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        """Tell the hub that this process lives, from a thread and socket of its own, also while a frame takes long."""
+        with context.socket(zmq.DEALER) as hub:
+            hub.linger = 0
+            hub.connect(self._hub)
+            while not self._stopped.wait(HEARTBEAT_S):
+                hub.send_multipart([protocol.ALIVE, self._name.encode()])
+
+    def _answer(self, hub: zmq.Socket[bytes], parts: list[zmq.Frame]) -> bool:
+        kind = parts[0].bytes
+        if kind == protocol.FRAME:
+            frame = protocol.decode_frame(parts[1].buffer, parts[2].buffer)
+            hub.send_multipart([protocol.RESULT, protocol.encode_result(self._process(frame))])
+        elif kind == protocol.SERIES:
+            series = protocol.decode_series(parts[1].buffer)
+            self._series[series.key] = series
+        elif kind == protocol.SETTINGS:
+            self._settings = PipelineSettings.model_validate_json(parts[1].bytes)
+            self._settings.warm_up()
+            hub.send_multipart([protocol.READY])
+        elif kind == protocol.END:
+            self._end_series(parts[1].bytes.decode())
+            hub.send_multipart([protocol.ENDED, parts[1].bytes])
+        elif kind == protocol.STOP:
+            return False
+        return True
+
+    def _process(self, frame: Frame) -> Result:
+        try:
+            shot = self._pipeline_for(frame.series).process(frame)
+        except RefusedFrameError as error:
+            return self._failed(frame, State.REFUSED, error)
+        except Exception as error:
+            # A user's stage may raise anything; the frame is accounted for and the stream goes on.
+            log.warning("frame %d of series %s failed", frame.number, frame.series, exc_info=True)
+            return self._failed(frame, State.FAILED, error)
+        return describe(shot, self._name)
+
+    def _failed(self, frame: Frame, state: State, error: Exception) -> Result:
+        text = f"{type(error).__name__}: {error}" if state is State.FAILED else str(error)
+        return Result(series=frame.series, number=frame.number, state=state, worker=self._name, error=text)
+
+    def _pipeline_for(self, key: str) -> Pipeline:
+        """Return the pipeline of a series; the first frame of a series makes it, and ends the one before."""
+        if self._pipeline is not None and self._pipeline.series.key == key:
+            return self._pipeline
+        if key in self._unusable:
+            raise ValueError(self._unusable[key])
+        assert self._settings is not None, "the hub sends the settings before the first frame"
+        self._end_pipeline()
+        try:
+            self._pipeline = Pipeline(self._series[key], self._settings.detector, self._settings.build_chain())
+        except Exception as error:
+            self._unusable[key] = str(error)
+            raise
+        return self._pipeline
+
+    def _end_series(self, key: str) -> None:
+        if self._pipeline is not None and self._pipeline.series.key == key:
+            self._end_pipeline()
+        self._series.pop(key, None)
+        self._unusable.pop(key, None)
+
+    def _end_pipeline(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.end()
+            self._pipeline = None
+
+
+def describe(shot: Shot, worker: str) -> Result:
+    """Say in a few hundred bytes what the chain found out about a shot."""
+    peaks = shot.peaks
+    hit = State.INDEXED if shot.crystals else State.HIT
+    return Result(
+        series=shot.series.key,
+        number=shot.number,
+        state=hit if shot.is_hit else State.BLANK,
+        worker=worker,
+        n_peaks=0 if peaks is None else len(peaks),
+        resolution=_resolution(shot),
+        peaks=b"" if peaks is None else np.stack([peaks.fs, peaks.ss, peaks.intensity], 1).astype("<f4").tobytes(),
+        crystals=tuple(CrystalFound(c.cell, _nine(c.A), c.n_indexed, c.rmsd_px) for c in shot.crystals),
+        dumped=tuple(Dumped(d.dump, str(d.path), d.entry) for d in shot.dumped),
+        seconds=shot.timings,
+    )
+
+
+def _resolution(shot: Shot) -> float | None:
+    if shot.peaks is None or not len(shot.peaks) or shot.detector.beam is None:
+        return None
+    d = shot.detector.resolution(shot.peaks.fs, shot.peaks.ss, shot.peaks.panel)
+    return float(1.0 / np.percentile(1.0 / d, _RESOLUTION_PERCENTILE))
+
+
+def _nine(matrix: Any) -> Any:
+    return tuple(float(x) for x in matrix.ravel())
