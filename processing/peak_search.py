@@ -1,0 +1,247 @@
+"""Spots: connected pixels that stand out of their ring, measured against the background around them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.radial_bins import LEFT_OUT
+
+TILE_ROWS, TILE_COLUMNS = 8, 64
+"""Pixels that are compared with one threshold, the lowest of their rings, before any is looked at closely."""
+
+FLAT_SIGMA = 0.01
+"""ADU: standard deviation of a local background that has none, the value that peakfinder8 takes."""
+
+FS, SS, PANEL, INTENSITY, BACKGROUND, SNR, N_PIXELS, MAX_VALUE = range(8)
+"""Rows of the array that `search` fills."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """Rectangles of pixels in which a spot can start, that is all but the outermost rows and columns of a panel."""
+
+    boxes: NDArray[np.int32]
+    """``(n, 5)``: first row, one past the last, first column, one past the last, panel."""
+    rings: NDArray[np.int32]
+    """``(n, 2)``: smallest and largest bin among its pixels."""
+    n_levels: int
+    """How many lengths 1, 2, 4 … of runs of bins are needed to cover the bins of any tile with two runs."""
+
+    @classmethod
+    def of(cls, detector: Detector, bins: NDArray[np.uint16]) -> "Tiles":
+        """Cut the panels into tiles and leave out those with no usable pixel."""
+        boxes = []
+        for index, panel in enumerate(detector.panels):
+            top, left, right = panel.ss_start + 1, panel.fs_start + 1, panel.fs_stop - 1
+            for row in range(top, panel.ss_stop - 1, TILE_ROWS):
+                end = min(row + TILE_ROWS, panel.ss_stop - 1)
+                for column in range(left, right, TILE_COLUMNS):
+                    stop = min(column + TILE_COLUMNS, right)
+                    # A last tile that would be narrower begins earlier: only full rows of a tile are compared fast.
+                    boxes.append((row, end, max(left, stop - TILE_COLUMNS), stop, index))
+        all_boxes = np.array(boxes, np.int32).reshape(-1, 5)
+        rings = np.empty((len(all_boxes), 2), np.int32)
+        _find_rings(bins, all_boxes, rings)
+        used = rings[:, 0] <= rings[:, 1]
+        span = int((rings[used, 1] - rings[used, 0]).max(initial=0)) + 1
+        return cls(all_boxes[used], rings[used], span.bit_length())
+
+
+def disc(radius: int) -> NDArray[np.int32]:
+    """Return the row and column offsets of a disc, ``(n, 2)``.
+
+    As in peakfinder8, the offset `radius` itself is not part of it while `-radius` is.
+    """
+    along = np.arange(-radius, radius)
+    row, column = np.meshgrid(along, along, indexing="ij")
+    inside = row**2 + column**2 <= radius**2
+    return np.stack([row[inside], column[inside]], axis=1).astype(np.int32)
+
+
+@njit(nogil=True, cache=True)
+def _find_rings(bins, boxes, rings):  # type: ignore[no-untyped-def]
+    for tile in range(len(boxes)):
+        low, high = np.int32(LEFT_OUT), np.int32(-1)
+        for row in range(boxes[tile, 0], boxes[tile, 1]):
+            for column in range(boxes[tile, 2], boxes[tile, 3]):
+                ring = bins[row, column]
+                if ring != LEFT_OUT:
+                    low, high = min(low, np.int32(ring)), max(high, np.int32(ring))
+        rings[tile, 0], rings[tile, 1] = low, high
+
+
+@njit(nogil=True, cache=True)
+def lowest_cuts(cut, lowest):  # type: ignore[no-untyped-def]
+    """Fill ``lowest[level, k]`` with the minimum of `cut` over the ``2**level`` rings from k."""
+    n = lowest.shape[1]
+    lowest[0, :] = cut[:n]
+    for level in range(1, len(lowest)):
+        half = 1 << (level - 1)
+        for k in range(n - half):
+            lowest[level, k] = min(lowest[level - 1, k], lowest[level - 1, k + half])
+        lowest[level, n - half :] = lowest[level - 1, n - half :]
+
+
+@njit(nogil=True, cache=True)
+def _any_between(row, floor, high):  # type: ignore[no-untyped-def]
+    """Say whether any value lies above `floor` and not above `high`; all three of one type."""
+    found = False
+    if row.size == TILE_COLUMNS:
+        # The number of turns is known when this is compiled, so it becomes straight vector code.
+        for i in range(TILE_COLUMNS):
+            found |= (row[i] > floor) & (row[i] <= high)
+    else:
+        for i in range(row.size):
+            found |= (row[i] > floor) & (row[i] <= high)
+    return found
+
+
+@njit(nogil=True, cache=True)
+def search(  # type: ignore[no-untyped-def]
+    image, bins, low, high, flagged, boxes, rings, lowest, cut, mean, panels, ring_offsets,
+    min_snr, min_pixels, max_pixels, seen, stamp, queue, out,
+):  # fmt: skip
+    """Find the spots of one image and return how many; their properties stand in the columns of `out`.
+
+    `image` is ``(ss, fs)``; `bins`, `cut` and `mean` as in `RadialBackground`, `boxes` and `rings` as in `Tiles`,
+    `lowest` from `lowest_cuts`; `panels` ``(n, 4)``: first row, one past the last, first column, one past the last.
+    Pixels of `seen` that hold `stamp` are taken as part of a spot that was looked at already. The search ends when
+    `out` is full.
+    """
+    n_found = 0
+    for tile in range(len(boxes)):
+        level = 0
+        first, last = rings[tile, 0], rings[tile, 1]
+        while (2 << level) <= last - first + 1:
+            level += 1
+        threshold = min(lowest[level, first], lowest[level, last + 1 - (1 << level)])
+        if threshold >= high:
+            continue
+        # Thresholds are never negative, so for integers cutting off the fraction rounds down: v > 7.3 as v > 7.
+        floor = image.dtype.type(threshold)
+        left, right, panel = boxes[tile, 2], boxes[tile, 3], boxes[tile, 4]
+        for row in range(boxes[tile, 0], boxes[tile, 1]):
+            if not _any_between(image[row, left:right], floor, high):
+                continue
+            for column in range(left, right):
+                value = image[row, column]
+                if not (floor < value <= high) or seen[row, column] == stamp:
+                    continue
+                if not np.float32(value) > cut[bins[row, column]] or _is_flagged(value, flagged):
+                    continue
+                n = _grow(image, bins, high, flagged, cut, panels[panel], seen, stamp, queue, row, column)
+                if min_pixels <= n <= max_pixels and _measure(
+                    image, bins, low, high, flagged, cut, mean, panels[panel], ring_offsets, queue[:n], min_snr,
+                    out[:, n_found],
+                ):  # fmt: skip
+                    out[PANEL, n_found] = panel
+                    n_found += 1
+                    if n_found == out.shape[1]:
+                        return n_found
+    return n_found
+
+
+@njit(nogil=True, cache=True)
+def _is_flagged(value, flagged):  # type: ignore[no-untyped-def]
+    for flag in flagged:  # noqa: SIM110 (any() of a generator does not compile)
+        if value == flag:
+            return True
+    return False
+
+
+@njit(nogil=True, cache=True)
+def _grow(image, bins, high, flagged, cut, panel, seen, stamp, queue, row, column):  # type: ignore[no-untyped-def]
+    """Collect into `queue` the pixels above their ring's cut that touch each other, corners included."""
+    seen[row, column] = stamp
+    queue[0, 0], queue[0, 1] = row, column
+    done, n = 0, 1
+    while done < n:
+        row, column = queue[done, 0], queue[done, 1]
+        done += 1
+        for r in range(max(row - 1, panel[0]), min(row + 2, panel[1])):
+            for c in range(max(column - 1, panel[2]), min(column + 2, panel[3])):
+                value = image[r, c]
+                if (
+                    seen[r, c] != stamp
+                    and value <= high
+                    and np.float32(value) > cut[bins[r, c]]
+                    and not _is_flagged(value, flagged)
+                ):
+                    seen[r, c] = stamp
+                    queue[n, 0], queue[n, 1] = r, c
+                    n += 1
+    return n
+
+
+@njit(nogil=True, cache=True)
+def _measure(  # type: ignore[no-untyped-def]
+    image, bins, low, high, flagged, cut, mean, panel, ring_offsets, pixels, min_snr, out
+):  # fmt: skip
+    """Write a spot's properties into `out`; say whether it stands out of the background around it."""
+    row, column = _centre_above_ring(image, bins, mean, pixels)
+    n_background, background, sigma, highest = _local_background(
+        image, bins, low, high, flagged, cut, panel, ring_offsets, row, column
+    )
+    if n_background == 0:
+        background = mean[bins[pixels[0, 0], pixels[0, 1]]]
+    total = sum_fs = sum_ss = max_value = 0.0
+    for i in range(len(pixels)):
+        value = np.float64(image[pixels[i, 0], pixels[i, 1]])
+        total += value
+        sum_fs += value * pixels[i, 1]
+        sum_ss += value * pixels[i, 0]
+        max_value = max(max_value, value)
+    intensity = total - background * len(pixels)
+    out[FS] = sum_fs / total + 0.5
+    out[SS] = sum_ss / total + 0.5
+    out[INTENSITY] = intensity
+    out[BACKGROUND] = background
+    out[SNR] = intensity / sigma
+    out[N_PIXELS] = len(pixels)
+    out[MAX_VALUE] = max_value
+    return intensity >= min_snr * sigma and (n_background == 0 or max_value >= highest)
+
+
+@njit(nogil=True, cache=True)
+def _centre_above_ring(image, bins, mean, pixels):  # type: ignore[no-untyped-def]
+    """Return row and column of the pixel at the centre of mass of what lies above the ring's mean."""
+    total = sum_row = sum_column = 0.0
+    for i in range(len(pixels)):
+        row, column = pixels[i, 0], pixels[i, 1]
+        value = np.float64(image[row, column]) - mean[bins[row, column]]
+        total += value
+        sum_row += value * row
+        sum_column += value * column
+    return np.int64(np.rint(sum_row / total)), np.int64(np.rint(sum_column / total))
+
+
+@njit(nogil=True, cache=True)
+def _local_background(  # type: ignore[no-untyped-def]
+    image, bins, low, high, flagged, cut, panel, ring_offsets, row, column
+):  # fmt: skip
+    """Return number, mean, standard deviation and maximum of the pixels around a spot that stand below their cut."""
+    n = 0
+    s1 = s2 = 0.0
+    highest = -np.inf
+    for i in range(len(ring_offsets)):
+        r, c = row + ring_offsets[i, 0], column + ring_offsets[i, 1]
+        if not (panel[0] <= r < panel[1] and panel[2] <= c < panel[3]):
+            continue
+        ring = bins[r, c]
+        value = image[r, c]
+        if ring == LEFT_OUT or not (low <= value <= high) or _is_flagged(value, flagged):
+            continue
+        v = np.float64(value)
+        if v < cut[ring]:
+            n += 1
+            s1 += v
+            s2 += v * v
+            highest = max(highest, v)
+    if n == 0:
+        return n, 0.0, FLAT_SIGMA, highest
+    background = s1 / n
+    variance = s2 / n - background * background
+    return n, background, np.sqrt(variance) if variance > 1e-20 else FLAT_SIGMA, highest

@@ -1,0 +1,61 @@
+"""Which numeric types images may have, and which of their values mean that a pixel knows nothing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from braggwatch.processing.detector import Detector
+
+IMAGE_DTYPES = ("uint8", "uint16", "uint32", "int16", "int32", "float32")
+"""Images of these types are worked on as they are, in the machine's byte order."""
+
+
+@dataclass(frozen=True, eq=False)
+class ValidRange:
+    """The values of one image type that count as measured; everything in the image's own type."""
+
+    low: Any
+    """Lowest value that counts."""
+    high: Any
+    """Highest value that counts: one below the largest integer, which detectors write for pixels that know nothing."""
+    flagged: NDArray[Any]
+    """``(n,)``: values in between that the detector's description sets aside."""
+
+    @classmethod
+    def of(cls, dtype: DTypeLike, detector: Detector) -> "ValidRange":
+        """Return the range for images of one type on a detector. NaN and infinities never count."""
+        kind = np.dtype(dtype)
+        if kind.kind == "f":
+            low, high = np.finfo(kind).min, np.finfo(kind).max
+        else:
+            low, high = kind.type(np.iinfo(kind).min), kind.type(np.iinfo(kind).max - 1)
+        flags: tuple[float, ...] = tuple(getattr(detector, "flag_values", ()))
+        inside = [flag for flag in flags if low <= flag <= high and kind.type(flag) == flag]
+        flagged = np.array(inside, kind)
+        flagged.flags.writeable = False
+        return cls(low, high, flagged)
+
+
+def plain_image(image: NDArray[Any], detector: Detector) -> NDArray[Any]:
+    """Return an image as one row of pixels in C order, native byte order and a type of `IMAGE_DTYPES`, read-only.
+
+    Nothing is copied where the image is so already; a view of strides, the other byte order and float64 are copied.
+    Raises ValueError where the shape is not the detector's, TypeError for other types.
+    """
+    image = np.asarray(image)
+    dtype = image.dtype.newbyteorder("=")
+    if dtype == np.float64:
+        dtype = np.dtype(np.float32)
+    if dtype.name not in IMAGE_DTYPES:
+        raise TypeError(
+            f"the image's type is {image.dtype}, expected one of {', '.join(IMAGE_DTYPES)} or float64: "
+            "convert it with image.astype(...)"
+        )
+    with np.errstate(over="ignore"):
+        flat = np.ascontiguousarray(detector.as_slab(image), dtype=dtype).reshape(-1)
+    # Kernels are compiled once for read-only and once for writable arrays: hand them one kind only.
+    flat = flat.view()
+    flat.flags.writeable = False
+    return flat
