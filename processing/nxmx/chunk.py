@@ -1,0 +1,27 @@
+"""Pixels as the HDF5 filter bitshuffle-LZ4 stores them in a chunk."""
+
+import struct
+from typing import Any
+
+import bitshuffle
+import hdf5plugin
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK_BYTES = 8192
+
+
+def bslz4_filter() -> dict[str, Any]:
+    """Return the keywords of ``create_dataset`` for chunks that `bslz4_chunk` makes."""
+    return dict(hdf5plugin.Bitshuffle(nelems=0, cname="lz4"))
+
+
+def bslz4_chunk(pixels: NDArray[Any]) -> bytes:
+    """Compress an array of any shape into the bytes of one chunk, for ``write_direct_chunk``.
+
+    Twelve bytes of header (size of the array and of a block in bytes, big-endian), then the blocks.
+    """
+    pixels = np.ascontiguousarray(pixels)
+    block = _BLOCK_BYTES // pixels.itemsize
+    packed = bitshuffle.compress_lz4(pixels, block)
+    return struct.pack(">QI", pixels.nbytes, block * pixels.itemsize) + packed.tobytes()

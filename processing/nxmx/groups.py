@@ -1,0 +1,47 @@
+"""NeXus groups, and datasets that grow by rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import DTypeLike
+
+_ROWS_PER_CHUNK = 256
+
+
+def add_group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
+    """Make a group of a NeXus class."""
+    group = parent.create_group(name)
+    group.attrs["NX_class"] = nx_class
+    return group
+
+
+class Column:
+    """A dataset to which rows are appended in memory first; `write` puts them into the file."""
+
+    def __init__(self, group: h5py.Group, name: str, dtype: DTypeLike, row: tuple[int, ...] = (), **attributes: Any):
+        self.dataset = group.create_dataset(
+            name, (0, *row), dtype, maxshape=(None, *row), chunks=(_ROWS_PER_CHUNK, *row)
+        )
+        self.dataset.attrs.update(attributes)
+        self._pending: list[Any] = []
+        self._n_written = 0
+
+    def append(self, row: Any) -> None:
+        """Keep a row for the next `write`."""
+        self._pending.append(row)
+
+    def extend(self, rows: Sequence[Any]) -> None:
+        """Keep rows for the next `write`."""
+        self._pending.extend(rows)
+
+    def write(self) -> None:
+        """Append the kept rows to the dataset."""
+        if not self._pending:
+            return
+        stop = self._n_written + len(self._pending)
+        self.dataset.resize(stop, axis=0)
+        self.dataset[self._n_written : stop] = np.array(self._pending, self.dataset.dtype)
+        self._n_written = stop
+        self._pending.clear()

@@ -1,0 +1,193 @@
+"""One NXmx file that grows image by image."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from braggwatch.processing.crystal import Crystal
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.frame import Series
+from braggwatch.processing.nxmx.chunk import bslz4_filter
+from braggwatch.processing.nxmx.geometry import write_detector
+from braggwatch.processing.nxmx.groups import Column, add_group
+from braggwatch.processing.nxmx.peak_rows import PeakRows
+from braggwatch.processing.nxmx.superblock import clear_writer_flags
+from braggwatch.processing.peaks import Peaks
+from braggwatch.processing.shot import Shot
+
+# The oldest format that can be read while it grows: readable by HDF5 1.10 and everything later.
+_LIBRARY_VERSIONS = ("v110", "v110")
+
+
+class NXmxWriter:
+    """An NXmx file of images of one shape and dtype, with spots and lattices.
+
+    What is in it, for n images:
+
+    - ``/entry/data/data`` (n, ss, fs): the pixels, one bitshuffle-LZ4 chunk an image.
+    - ``/entry/instrument``, ``/entry/source``, ``/entry/sample``: as the NXmx definition says; geometry in
+      `write_detector`; ``beam/incident_wavelength`` (n,) in Angstrom.
+    - ``/entry/frames``: ``number`` (n,) the frame's number in its series, ``timestamp`` (n,) s since 1970 or NaN,
+      ``n_peaks`` (n,) spots found, ``n_crystals`` (n,), and ``values/NAME`` (n,) for each number that came with the
+      first frame, such as pulse energy; attributes ``series_key``, ``series_number``, ``series_name``.
+    - ``/entry/crystals``: a table of m lattices in the order of their images: ``image`` (m,) index into the images,
+      ``A`` (m, 3, 3) real-space a, b, c as rows in Angstrom in the file's axes, ``cell`` (m, 6) in Angstrom and
+      degrees, ``n_indexed``, ``rmsd_q`` (1/Angstrom), ``rmsd_px`` (pixels), each (m,).
+    - ``/entry_1/result_1``: spots in the layout of CXI files (see `PeakRows`).
+    - ``/entry/process``: what made the file, one text for each item of `provenance`.
+
+    Pixels go to the file at once, everything that indexes them with `flush`. After `flush` all images so far can be
+    read by any program, with or without ``swmr=True``, also if this process is killed at any later moment; a reader
+    of a growing file takes the length of ``/entry/frames/number`` as the number of images. Not thread-safe.
+
+    Raises FileExistsError if `path` exists and OSError where the disk is full or not writable.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        series: Series,
+        detector: Detector,
+        dtype: np.dtype[Any],
+        provenance: Mapping[str, str],
+        values: Mapping[str, float | int | str] | None = None,
+    ) -> None:
+        self.path = path
+        self.shape = detector.shape
+        self.dtype = np.dtype(dtype)
+        self.n_images = 0
+        self.n_flushed = 0
+        # Locks fail on some network file systems and nobody else writes to a file whose name is ours alone.
+        self._file = h5py.File(path, "x", libver=_LIBRARY_VERSIONS, locking=False)
+        try:
+            self._write_fixed(series, detector, provenance)
+            self._add_growing(series, values or {})
+            # From here on nothing may be added to the file but rows.
+            self._file.swmr_mode = True
+            self.flush()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def append(self, shot: Shot, chunk: Any) -> int:
+        """Add an image, its pixels as the bytes of a bitshuffle-LZ4 chunk, and return its index in the file."""
+        index = self.n_images
+        self._pixels.set_extent((index + 1, *self.shape))
+        self._pixels.write_direct_chunk((index, 0, 0), chunk)
+        self.n_images += 1
+        peaks = Peaks.empty() if shot.peaks is None else shot.peaks
+        self._peaks.append(peaks)
+        self._columns["number"].append(shot.number)
+        self._columns["timestamp"].append(np.nan if shot.frame.timestamp is None else shot.frame.timestamp)
+        self._columns["n_peaks"].append(len(peaks))
+        self._columns["n_crystals"].append(len(shot.crystals))
+        beam = shot.detector.beam
+        self._columns["wavelength"].append(np.nan if beam is None else beam.wavelength)
+        for name, column in self._values.items():
+            column.append(_number(shot.frame.values.get(name)))
+        for crystal in shot.crystals:
+            self._append_crystal(index, crystal)
+        return index
+
+    def flush(self) -> None:
+        """Make everything appended so far readable by others, now and after a crash of this process."""
+        self._peaks.write()
+        for column in (*self._values.values(), *self._crystals.values(), *self._columns.values()):
+            column.write()
+        self._file.flush()
+        clear_writer_flags(self.path)
+        self.n_flushed = self.n_images
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+
+    def _write_fixed(self, series: Series, detector: Detector, provenance: Mapping[str, str]) -> None:
+        file = self._file
+        file.attrs["default"] = "entry"
+        file.attrs["NX_class"] = "NXroot"
+        entry = add_group(file, "entry", "NXentry")
+        entry.attrs["default"] = "data"
+        entry["definition"] = "NXmx"
+        entry["definition"].attrs["version"] = "1.0"
+        now = datetime.now(UTC)
+        duration = (series.n_frames or 0) * (series.frame_time or 0.0)
+        entry["start_time"] = _iso(now)
+        entry["end_time_estimated"] = _iso(now + timedelta(seconds=duration))
+        source = add_group(entry, "source", "NXsource")
+        source["name"] = "unknown"
+        sample = add_group(entry, "sample", "NXsample")
+        sample["name"] = series.name or "unknown"
+        sample["depends_on"] = "."
+        instrument = add_group(entry, "instrument", "NXinstrument")
+        instrument["name"] = "unknown"
+        write_detector(file, series, detector, self.dtype)
+        process = add_group(entry, "process", "NXprocess")
+        for key, text in {"program": "Braggwatch", "date": _iso(now), **provenance}.items():
+            process[_safe_name(key)] = text.replace("\0", "")
+
+    def _add_growing(self, series: Series, values: Mapping[str, float | int | str]) -> None:
+        file = self._file
+        data = add_group(file["entry"], "data", "NXdata")
+        data.attrs["signal"] = "data"
+        data.create_dataset(
+            "data", (0, *self.shape), self.dtype, maxshape=(None, *self.shape), chunks=(1, *self.shape), **bslz4_filter()
+        )
+        self._pixels = data["data"].id
+        file["entry_1/data_1/data"] = h5py.SoftLink("/entry/data/data")
+        self._peaks = PeakRows(file)
+        beam = add_group(file["entry/instrument"], "beam", "NXbeam")
+        frames = add_group(file["entry"], "frames", "NXcollection")
+        frames.attrs["series_key"] = series.key.replace("\0", "")
+        frames.attrs["series_number"] = series.number
+        frames.attrs["series_name"] = series.name.replace("\0", "")
+        # A column of the images' numbers comes last: whoever sees a number finds the rest.
+        self._columns = {
+            "wavelength": Column(beam, "incident_wavelength", np.float64, units="angstrom"),
+            "timestamp": Column(frames, "timestamp", np.float64, units="s"),
+            "n_peaks": Column(frames, "n_peaks", np.int32),
+            "n_crystals": Column(frames, "n_crystals", np.int32),
+            "number": Column(frames, "number", np.int64),
+        }
+        named = {_safe_name(name): name for name, value in values.items() if not isinstance(value, str)}
+        group = add_group(frames, "values", "NXcollection")
+        self._values = {name: Column(group, safe, np.float64) for safe, name in named.items()}
+        crystals = add_group(file["entry"], "crystals", "NXcollection")
+        self._crystals = {
+            "A": Column(crystals, "A", np.float64, (3, 3), units="angstrom"),
+            "cell": Column(crystals, "cell", np.float64, (6,)),
+            "n_indexed": Column(crystals, "n_indexed", np.int32),
+            "rmsd_q": Column(crystals, "rmsd_q", np.float64, units="1/angstrom"),
+            "rmsd_px": Column(crystals, "rmsd_px", np.float64, units="pixel"),
+            "image": Column(crystals, "image", np.int64),
+        }
+
+    def _append_crystal(self, index: int, crystal: Crystal) -> None:
+        self._crystals["A"].append(crystal.A)
+        self._crystals["cell"].append(crystal.cell)
+        self._crystals["n_indexed"].append(crystal.n_indexed)
+        self._crystals["rmsd_q"].append(crystal.rmsd_q)
+        self._crystals["rmsd_px"].append(crystal.rmsd_px)
+        self._crystals["image"].append(index)
+
+
+def _iso(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _safe_name(name: str) -> str:
+    """Return a name that HDF5 takes for one link."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:64].lstrip(".") or "_"
+
+
+def _number(value: float | int | str | None) -> float:
+    return float("nan") if value is None or isinstance(value, str) else float(value)

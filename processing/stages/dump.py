@@ -1,0 +1,216 @@
+"""The stage that writes the images it sees into NXmx files."""
+
+import logging
+import os
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from braggwatch.processing.chain import Verdict
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.frame import Series
+from braggwatch.processing.nxmx import NXmxWriter, bslz4_chunk
+from braggwatch.processing.shot import DumpedImage, Shot
+
+_log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 10.0
+"""How long a dump that cannot write waits before it tries again, s."""
+
+
+class DumpSettings(BaseModel):
+    """Where and how images are written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    directory: Path = Field(default=Path("dumps"), description="Folder for the files; it is made if it is not there.")
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="First part of the files' names; the name of the instance if left out.",
+    )
+    format: Literal["nxmx"] = Field(default="nxmx", description="File format: nxmx (NeXus HDF5).")
+    images_per_file: int = Field(default=1000, ge=1, description="Images in a file before the next one is begun.")
+    flush_seconds: float = Field(
+        default=1.0,
+        ge=0.0,
+        description="Longest time in s until an image can be read by others, and what a crash can lose at most; "
+        "0 makes each image readable at once.",
+    )
+
+
+class Dump:
+    """Writes each shot that it sees, with its spots and lattices, and keeps every one of them.
+
+    Each process writes its own files, NAME_RUN_SERIES_TIME_PROCESS_NUMBER.h5 in the directory, none of which was there
+    before; a file holds images of one series, one shape and one dtype. Pixels are stored as they came, compressed
+    chunk by compressed chunk, unless a stage changed them or the detector packed them in another way.
+
+    An image goes to the file at once and can be read by others after at most `DumpSettings.flush_seconds`.
+
+    A dump that cannot write, because the disk is full or the directory not writable, never costs a hit: the shot
+    goes on without a `DumpedImage`, `paused_because` says why, one line is logged, and after ten seconds the next shot
+    is tried again in a new file. `not_written` counts the shots that went by.
+    """
+
+    def __init__(self, settings: DumpSettings, *, instance: str, provenance: Mapping[str, str]) -> None:
+        """Take the settings, the name of this use of the stage, and texts that say how the files were made.
+
+        `provenance` goes into each file under ``/entry/process``: ``version`` of the program, ``settings`` in force.
+        """
+        self.settings = settings
+        self.instance = instance
+        self.paused_because: str | None = None
+        """Why nothing is written at the moment, as a sentence; None while all is well."""
+        self.not_written = 0
+        """Shots that could not be written since the dump was made."""
+        self._provenance = dict(provenance)
+        self._name = settings.name or safe_file_name(instance)
+        self._writer: NXmxWriter | None = None
+        self._series = ""
+        self._started = ""
+        self._file_number = 0
+        self._retry_at = 0.0
+        # The flush of a stream that has fallen silent comes from a timer's thread.
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def begin(self, series: Series, detector: Detector) -> None:
+        """Get ready for a series; its first file is made with its first shot."""
+        with self._lock:
+            self._close()
+            self._begin(series)
+
+    def event(self, shot: Shot) -> Verdict:
+        """Write the shot and add a `DumpedImage` to it; always KEEP."""
+        chunk, dtype = _packed(shot)
+        with self._lock:
+            if self.paused_because is not None and monotonic() < self._retry_at:
+                self.not_written += 1
+                return Verdict.KEEP
+            try:
+                writer = self._writer_for(shot, dtype)
+                entry = writer.append(shot, chunk)
+                self._flush_in_time(writer)
+            except OSError as error:
+                self.not_written += 1
+                self._pause(error)
+                return Verdict.KEEP
+            self.paused_because = None
+            path = writer.path
+        shot.dumped.append(DumpedImage(self.instance, path, entry))
+        return Verdict.KEEP
+
+    def end(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._close()
+
+    def _begin(self, series: Series) -> None:
+        self._series = series.key
+        self._file_number = 0
+        self._started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+
+    def _writer_for(self, shot: Shot, dtype: np.dtype[Any]) -> NXmxWriter:
+        if shot.series.key != self._series:
+            self._close()
+            self._begin(shot.series)
+        writer = self._writer
+        if writer is not None and (
+            writer.n_images >= self.settings.images_per_file
+            or writer.dtype != dtype
+            or writer.shape != shot.detector.shape
+        ):
+            self._close()
+            writer = None
+        if writer is None:
+            writer = self._writer = self._new_file(shot, dtype)
+        return writer
+
+    def _new_file(self, shot: Shot, dtype: np.dtype[Any]) -> NXmxWriter:
+        self.settings.directory.mkdir(parents=True, exist_ok=True)
+        stem = "_".join(
+            part
+            for part in (
+                self._name,
+                safe_file_name(shot.series.name) if shot.series.name else "",
+                f"{shot.series.number:04d}",
+                self._started,
+                # Several nodes may write to one directory, and a process id comes again.
+                f"{safe_file_name(socket.gethostname())[:24]}-{os.getpid()}-{secrets.token_hex(2)}",
+                f"{self._file_number:05d}",
+            )
+            if part
+        )
+        self._file_number += 1
+        return NXmxWriter(
+            self.settings.directory / f"{stem}.h5",
+            series=shot.series,
+            detector=shot.detector,
+            dtype=dtype,
+            provenance=self._provenance,
+            values=shot.frame.values,
+        )
+
+    def _flush_in_time(self, writer: NXmxWriter) -> None:
+        if self.settings.flush_seconds == 0:
+            writer.flush()
+        elif self._timer is None:
+            self._timer = threading.Timer(self.settings.flush_seconds, self._flush_late)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _flush_late(self) -> None:
+        with self._lock:
+            self._timer = None
+            if self._writer is None:
+                return
+            try:
+                self._writer.flush()
+            except OSError as error:
+                self._pause(error)
+
+    def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            writer.close()
+        except OSError as error:
+            self._pause(error)
+
+    def _pause(self, error: OSError) -> None:
+        because = f"dump {self.instance}: cannot write to {self.settings.directory}: {error}"
+        if self.paused_because is None:
+            _log.error("%s; hits go on being counted, the next try is in %g s", because, _RETRY_SECONDS)
+        self.paused_because = because
+        self._retry_at = monotonic() + _RETRY_SECONDS
+        self._close()
+
+
+def safe_file_name(name: str) -> str:
+    """Return `name` as part of a file name: letters, digits, ``.``, ``_``, ``-``, at most 48, none hidden.
+
+    Anything else becomes ``_``; an empty name becomes ``_``.
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name[:48]).lstrip(".") or "_"
+
+
+def _packed(shot: Shot) -> tuple[Any, np.dtype[Any]]:
+    """Return the chunk to store and the dtype of the pixels in it."""
+    frame = shot.frame
+    if not shot.pixels_changed and frame.encoding.algorithm == "bslz4" and frame.encoding.framing == "hdf5":
+        return frame.payload, np.dtype(frame.dtype)
+    return bslz4_chunk(shot.image), shot.image.dtype
