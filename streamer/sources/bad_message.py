@@ -3,8 +3,6 @@
 import math
 from typing import Any
 
-import numpy as np
-
 from braggwatch.processing.frame import image_nbytes
 
 LARGEST_NUMBER = 2**53
@@ -53,7 +51,7 @@ def positive(value: Any) -> float | None:
 
 def finite(value: Any) -> float | None:
     """Return a finite number as float, None for anything else."""
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool) and abs(value) < 2**63:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63:
         return float(value) if math.isfinite(value) else None
     return None
 

@@ -8,12 +8,10 @@ expressions into objects on its own account. Here a tag is a tag, and nothing is
 import struct
 from typing import Any, NamedTuple
 
-from braggwatch.streamer.sources.bad_message import BadMessageError
-
 DEEPEST = 16
 """Levels of nesting that are followed."""
 
-MOST_ITEMS = 1_000_000
+MOST_ITEMS = 2**18
 """Items that a message may hold, a byte string counting as one."""
 
 SELF_DESCRIBED = 55799
@@ -35,26 +33,42 @@ def read_cbor(buffer: Any) -> Any:
     """Return the one value that `buffer` holds; byte strings are memoryviews into it.
 
     Maps become dict (keys int or str), arrays list, null and undefined None, tags `Tagged`, but for 55799, which is
-    dropped. Raises BadMessageError.
+    dropped. Raises CborError.
     """
     view = memoryview(buffer).cast("B")
     reader = _Reader(view)
     try:
         value = reader.item(0)
-    except (IndexError, UnicodeDecodeError, struct.error) as error:
-        raise BadMessageError("cbor", f"no valid CBOR near byte {reader.at} of {len(view)}: {error}") from None
+    except IndexError:
+        raise CborError(f"the message ends at byte {len(view)}, expected more", reader.outermost) from None
+    except (UnicodeDecodeError, _DamageError) as error:
+        raise CborError(f"no valid CBOR near byte {reader.at} of {len(view)}: {error}", reader.outermost) from None
     if reader.at != len(view):
-        raise BadMessageError("cbor", f"{len(view) - reader.at} bytes follow the CBOR value, expected none")
+        raise CborError(f"{len(view) - reader.at} bytes follow the CBOR value, expected none", reader.outermost)
     return value
 
 
+class CborError(ValueError):
+    """Not valid CBOR, or more of it than is taken."""
+
+    def __init__(self, reason: str, partial: dict[int | str, Any] | None) -> None:
+        super().__init__(reason)
+        self.partial = partial or {}
+        """What the outermost map held ahead of the damage."""
+
+
+class _DamageError(Exception):
+    """Found inside the reader; it does not know what the outermost map holds."""
+
+
 class _Reader:
-    __slots__ = ("at", "items", "view")
+    __slots__ = ("at", "items", "outermost", "view")
 
     def __init__(self, view: memoryview) -> None:
         self.view = view
         self.at = 0
         self.items = 0
+        self.outermost: dict[int | str, Any] | None = None
 
     def item(self, depth: int) -> Any:
         view, start = self.view, self.at
@@ -72,8 +86,8 @@ class _Reader:
             return self.string(major, n)
         self.items += 1
         if depth == DEEPEST or self.items > MOST_ITEMS:
-            raise BadMessageError(
-                "cbor", f"more than {DEEPEST} levels or {MOST_ITEMS} items, found at byte {start} of {len(view)}"
+            raise _DamageError(
+                f"more than {DEEPEST} levels or {MOST_ITEMS} items, found at byte {start} of {len(view)}"
             )
         if major == 4:
             return self.array(n, depth + 1)
@@ -87,12 +101,12 @@ class _Reader:
             return int.from_bytes(self.take(1 << (info - 24)), "big")
         if info == 31 and 2 <= major <= 5:
             return _INDEFINITE
-        raise BadMessageError("cbor", f"reserved head {major << 5 | info:#x} at byte {self.at - 1}")
+        raise _DamageError(f"reserved head {major << 5 | info:#x} at byte {self.at - 1}")
 
     def take(self, n: int) -> memoryview:
         start, end = self.at, self.at + n
         if end > len(self.view):
-            raise BadMessageError("cbor", f"{n} bytes expected from byte {start}, found {len(self.view) - start}")
+            raise _DamageError(f"{n} bytes expected from byte {start}, found {len(self.view) - start}")
         self.at = end
         return self.view[start:end]
 
@@ -103,7 +117,8 @@ class _Reader:
         pieces = []
         while not self.at_break():
             if self.view[self.at] >> 5 != major or self.view[self.at] & 31 == 31:
-                raise BadMessageError("cbor", f"a string of pieces holds something else at byte {self.at}")
+                raise _DamageError(f"a string of pieces holds something else at byte {self.at}")
+            self.check_count(1)
             pieces.append(self.item(DEEPEST))
         return "".join(pieces) if major == 3 else memoryview(b"".join(pieces))
 
@@ -120,10 +135,12 @@ class _Reader:
     def map(self, n: int, depth: int) -> dict[int | str, Any]:
         self.check_count(n)
         values: dict[int | str, Any] = {}
+        if self.outermost is None:
+            self.outermost = values
         while n > 0 or (n == _INDEFINITE and not self.at_break()):
             key = self.item(depth)
             if type(key) is not str and type(key) is not int:
-                raise BadMessageError("cbor", f"a map's key must be text or an integer, found {type(key).__name__}")
+                raise _DamageError(f"a map's key must be text or an integer, found {type(key).__name__}")
             values[key] = self.item(depth)
             if n == _INDEFINITE:
                 self.check_count(1)
@@ -135,8 +152,8 @@ class _Reader:
         """Refuse more items than there are bytes left, or than any message may hold, before the first is read."""
         self.items += max(n, 0)
         if n > len(self.view) - self.at or self.items > MOST_ITEMS:
-            raise BadMessageError(
-                "cbor", f"{n} items announced at byte {self.at} of {len(self.view)}, at most {MOST_ITEMS} may come"
+            raise _DamageError(
+                f"{n} items announced at byte {self.at} of {len(self.view)}, at most {MOST_ITEMS} may come"
             )
 
     def at_break(self) -> bool:
@@ -150,4 +167,4 @@ class _Reader:
             return _FLOATS[info].unpack(self.take(1 << (info - 24)))[0]
         if info in _SIMPLE:
             return _SIMPLE[info]
-        raise BadMessageError("cbor", f"unknown simple value {info} at byte {self.at - 1}")
+        raise _DamageError(f"unknown simple value {info} at byte {self.at - 1}")

@@ -22,7 +22,7 @@ from braggwatch.streamer.sources.bad_message import (
     text,
 )
 from braggwatch.streamer.sources.cbor_arrays import PackedArray, packed_array
-from braggwatch.streamer.sources.cbor_reader import Tagged, read_cbor
+from braggwatch.streamer.sources.cbor_reader import CborError, Tagged, read_cbor
 from braggwatch.streamer.sources.wire import End, Image, Message
 
 DEFAULT_CHANNEL = "threshold_1"
@@ -48,11 +48,15 @@ def decode_dectris_v2(parts: list[Any], channel: str | None = None, max_image_by
     """Return what the parts (buffers) of one message say, or the type of a message that is of no use here.
 
     Payloads stay packed and are memoryviews into the message. `channel` chooses the threshold; None takes
-    threshold_1 or the only one. Raises BadMessageError, also for images that would unpack to more than `max_image_bytes`.
+    threshold_1 or the only one. Raises BadMessageError, also for images that would unpack to more than
+    `max_image_bytes`.
     """
     if len(parts) != 1:
         raise BadMessageError("parts", f"a Stream V2 message has one part, found {len(parts)}")
-    message = read_cbor(parts[0])
+    try:
+        message = read_cbor(parts[0])
+    except CborError as error:
+        raise BadMessageError("cbor", str(error), *_legible(error.partial)) from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise BadMessageError("type", "a Stream V2 message is a map with a type; is this another protocol?")
     kind = message["type"]
@@ -63,6 +67,15 @@ def decode_dectris_v2(parts: list[Any], channel: str | None = None, max_image_by
     if kind == "end":
         return End(checked_number(message.get("series_id"), "series_id"), text(message.get("series_unique_id")))
     return text(kind) or "unprintable type"
+
+
+def _legible(partial: dict[Any, Any]) -> tuple[int | None, int | None]:
+    """Return series and frame number as far as a damaged message still shows them."""
+    try:
+        series = checked_number(partial.get("series_id"), "series_id")
+        return series, checked_number(partial.get("image_id"), "image_id")
+    except BadMessageError:
+        return None, None
 
 
 def _image(message: dict[Any, Any], channel: str | None, max_image_bytes: int) -> Image:
