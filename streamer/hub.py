@@ -9,13 +9,13 @@ from typing import Protocol
 
 import msgspec
 import zmq
-from braggwatch.streamer.sources.source import Source
 from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.processing.frame import Event, Frame, Refused, Series, SeriesEnd
 from braggwatch.streamer import worker_protocol as protocol
-from braggwatch.streamer.ledger import WAITING, WORKING, LedgerCounts, SeriesLedger
+from braggwatch.streamer.ledger import WAITING, WORKING, LedgerCounts, SeriesLedger, add_counts
 from braggwatch.streamer.messages import Result, State
+from braggwatch.streamer.sources.source import Source
 from braggwatch.streamer.workforce import Entry, Member, Workforce
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,9 @@ class Audience(Protocol):
     def warned(self, kind: str, text: str) -> None:
         """Something happened that a person should know; once a kind is enough."""
 
+    def worker_lost(self, name: str) -> None:
+        """A worker died; the engine starts it again."""
+
     def series_ended(self, counts: LedgerCounts) -> None:
         """A series is over and everything of it is written."""
 
@@ -85,7 +88,6 @@ class Run:
     """When its end was announced, monotonic seconds."""
     closing: set[str] = field(default_factory=set)
     """Names of workers that still have to say that everything is written."""
-    closed: bool = False
 
 
 class Hub:
@@ -112,8 +114,10 @@ class Hub:
         self._quarantine = quarantine
         self._restart_worker = restart_worker
         self.workforce = Workforce(settings.credits)
-        self.runs: dict[str, Run] = {}
-        self.ended_runs = 0
+        self._runs: dict[str, Run] = {}
+        self._n_ended = 0
+        self._ended = LedgerCounts("", 0, 0, {})
+        self._last_ended: LedgerCounts | None = None
         self.warnings: Counter[str] = Counter()
         self.queue_bytes = 0
         self._queue: deque[Entry] = deque()
@@ -149,7 +153,26 @@ class Hub:
     @property
     def idle(self) -> bool:
         """Whether nothing is waiting, out, or still to be closed."""
-        return not self._queue and all(run.closed for run in self.runs.values())
+        return not self._queue and not self._runs
+
+    @property
+    def source_exhausted(self) -> bool:
+        """Whether nothing will ever come again."""
+        return self._source.exhausted
+
+    @property
+    def n_ended(self) -> int:
+        """How many series are over and written."""
+        return self._n_ended
+
+    def totals(self) -> dict[str, int]:
+        """Return how many frames of all series are in each state, with their `total`."""
+        return add_counts([self._ended, *(run.ledger.counts() for run in self._runs.values())])
+
+    def current(self) -> LedgerCounts | None:
+        """Return the counts of the newest series, also when it is over; None before the first."""
+        open_runs = list(self._runs.values())
+        return open_runs[-1].ledger.counts() if open_runs else self._last_ended
 
     def turn(self, timeout: float, *, listen: bool = True) -> None:
         """Do what there is to do, waiting for it up to `timeout` seconds; `listen=False` leaves the source alone."""
@@ -166,7 +189,7 @@ class Hub:
 
     def end_all(self) -> None:
         """Take every open series for ended: no more frames will come."""
-        for run in self.runs.values():
+        for run in self._runs.values():
             run.ended = run.ended or monotonic()
 
     def dismiss_workers(self, patience: float) -> None:
@@ -181,7 +204,7 @@ class Hub:
     # -- source -------------------------------------------------------------------------------------------------
 
     def _has_room(self) -> bool:
-        if not any(member.ready for member in self.workforce) and not self.runs:
+        if not any(member.ready for member in self.workforce) and not self._runs:
             return False  # before the first worker is there, frames are better off in the detector's buffer
         return self._settings.drop != "never" or self.queue_bytes < self._settings.queue_bytes
 
@@ -210,26 +233,34 @@ class Hub:
         elif isinstance(event, Series):
             self._begin(event)
         elif isinstance(event, SeriesEnd):
-            if (run := self.runs.get(event.series)) is not None:
+            if (run := self._runs.get(event.series)) is not None:
                 run.ended = run.ended or monotonic()
         else:
             self._refuse(event)
 
     def _begin(self, series: Series) -> None:
-        if series.key in self.runs:
-            self._warn("repeated-series", f"series {series.key} was announced again; the first header stays in force")
+        if series.key in self._runs:
+            self._learn(self._runs[series.key], series)
             return
-        for earlier in self.runs.values():
+        for earlier in self._runs.values():
             if earlier.ended is None:
                 earlier.ended = monotonic()
                 self._warn("lost-end", f"series {earlier.series.key} never ended: {series.key} has begun")
         ledger = SeriesLedger(series.key, n_frames=series.n_frames, joined_late=series.joined_late)
-        self.runs[series.key] = Run(series, ledger, protocol.encode_series(series))
+        self._runs[series.key] = Run(series, ledger, protocol.encode_series(series))
+        self._audience.series_began(series)
+
+    def _learn(self, run: Run, series: Series) -> None:
+        """Put the header of a series in force that came after its first frames."""
+        run.series, run.packed = series, protocol.encode_series(series)
+        run.ledger.n_frames = series.n_frames
+        for member in self.workforce:
+            member.series.discard(series.key)
         self._audience.series_began(series)
 
     def _take_frame(self, frame: Frame) -> None:
-        run = self.runs.get(frame.series)
-        if run is None or run.closed:
+        run = self._runs.get(frame.series)
+        if run is None:
             self._warn("stray", f"frame {frame.number} of series {frame.series} came after the series was closed")
             return
         if (why := run.ledger.accepts(frame.number)) is not None:
@@ -251,13 +282,13 @@ class Hub:
 
     def _refuse(self, refused: Refused) -> None:
         self._warn(refused.kind, refused.reason)
-        run = self.runs.get(refused.series) if refused.series is not None else None
-        if run is None or refused.number is None or run.closed or run.ledger.accepts(refused.number) is not None:
+        run = self._runs.get(refused.series) if refused.series is not None else None
+        if run is None or refused.number is None or run.ledger.accepts(refused.number) is not None:
             return
         self._lose(run.series.key, refused.number, State.REFUSED, refused.reason)
 
     def _lose(self, series: str, number: int, state: State, reason: str) -> None:
-        self.runs[series].ledger.move(number, state)
+        self._runs[series].ledger.move(number, state)
         self._audience.frames_lost(series, range(number, number + 1), state, reason)
 
     def _warn(self, kind: str, text: str) -> None:
@@ -298,7 +329,7 @@ class Hub:
         elif kind == protocol.READY:
             self.workforce.ready(member)
         elif kind == protocol.ENDED:
-            run = self.runs.get(body.decode())
+            run = self._runs.get(body.decode())
             if run is not None:
                 run.closing.discard(member.name)
         elif kind == protocol.BYE:
@@ -316,7 +347,7 @@ class Hub:
         entry = self.workforce.hand_in(member, result.series, result.number, now)
         if entry is None:
             return
-        self.runs[result.series].ledger.move(result.number, result.state)
+        self._runs[result.series].ledger.move(result.number, result.state)
         self._audience.frame_done(result, now - entry.arrived)
         if result.error:
             self._warn(result.state.value, f"frame {result.number} of series {result.series}: {result.error}")
@@ -329,7 +360,7 @@ class Hub:
             entry = self._queue.popleft()
             self.queue_bytes -= entry.size
             self.workforce.hand_out(member, entry, monotonic())
-            run = self.runs[entry.frame.series]
+            run = self._runs[entry.frame.series]
             run.ledger.move(entry.frame.number, WORKING)
             if entry.frame.series not in member.series:
                 member.series.add(entry.frame.series)
@@ -359,9 +390,9 @@ class Hub:
     def _bury(self, member: Member, why: str) -> None:
         """Give a dead worker's frames to others; the one that it worked on may be what killed it."""
         self.workforce.leave(member)
-        self.workforce.deaths += 1
+        self._audience.worker_lost(member.name)
         self._warn("worker-lost", f"worker {member.name} {why}; its {len(member.out)} frames go to another")
-        for run in self.runs.values():
+        for run in self._runs.values():
             run.closing.discard(member.name)
         if member.out:
             member.out[0].crashes += 1
@@ -369,14 +400,14 @@ class Hub:
             if entry.crashes >= CRASHES_TO_QUARANTINE:
                 self._set_aside(entry)
             else:
-                self.runs[entry.frame.series].ledger.move(entry.frame.number, WAITING)
+                self._runs[entry.frame.series].ledger.move(entry.frame.number, WAITING)
                 self._queue.appendleft(entry)
                 self.queue_bytes += entry.size
 
     def _set_aside(self, entry: Entry) -> None:
         frame = entry.frame
         try:
-            where = self._quarantine(self.runs[frame.series].series, frame)
+            where = self._quarantine(self._runs[frame.series].series, frame)
         except OSError as error:
             where = f"nowhere, writing it failed: {error}"
         reason = f"it killed {entry.crashes} workers and was set aside in {where}"
@@ -387,8 +418,8 @@ class Hub:
 
     def _close_ended_runs(self) -> None:
         now = monotonic()
-        for run in self.runs.values():
-            if run.closed or run.ended is None or run.ledger.open:
+        for run in list(self._runs.values()):
+            if run.ended is None or run.ledger.open:
                 continue
             complete = run.ledger.total == run.series.n_frames and not run.ledger.counts().states[State.MISSED]
             if not complete and now - run.ended < END_GRACE_S:
@@ -405,8 +436,11 @@ class Hub:
                 self._send(member, [protocol.END, run.series.key.encode()])
 
     def _close(self, run: Run) -> None:
-        run.closed = True
+        del self._runs[run.series.key]
         for numbers in run.ledger.close():
             self._audience.frames_lost(run.series.key, numbers, State.MISSED, "never arrived")
-        self.ended_runs += 1
-        self._audience.series_ended(run.ledger.counts())
+        counts = self._last_ended = run.ledger.counts()
+        self._n_ended += 1
+        sums = add_counts([self._ended, counts])
+        self._ended = LedgerCounts("", 0, sums.pop("total"), sums)
+        self._audience.series_ended(counts)

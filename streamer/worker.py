@@ -77,6 +77,7 @@ class Worker:
             hub.send_multipart([protocol.RESULT, protocol.encode_result(self._process(frame))])
         elif kind == protocol.SERIES:
             series = protocol.decode_series(parts[1].buffer)
+            self._end_series(series.key)  # a header that came late replaces what the images alone had told
             self._series[series.key] = series
         elif kind == protocol.SETTINGS:
             self._settings = PipelineSettings.model_validate_json(parts[1].bytes)

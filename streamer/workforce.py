@@ -53,7 +53,6 @@ class Workforce:
         self._credits = credits
         self._members: dict[bytes, Member] = {}
         self._due: deque[Member] = deque()
-        self.deaths = 0
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members.values())
