@@ -98,7 +98,8 @@ class PeakFinder:
         n = peak_search.search(
             flat.reshape(self.detector.shape), self._bins, valid.low, valid.high, valid.flagged, tiles.boxes,
             tiles.rings, self._lowest, background.cut, background.mean, self._panels, self._disc, self._min_snr,
-            *self._sizes, self._seen, self._next_stamp(), self._queue, self._found,
+            *self._sizes, self._seen, self._next_stamp(), self._queue,
+            np.empty(0, f"u{flat.itemsize}"), self._found,
         )  # fmt: skip
         fs, ss, panel, intensity, mean, snr, n_pixels, max_value = self._found[:, :n].copy()
         return Peaks(

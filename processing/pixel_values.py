@@ -27,12 +27,14 @@ class ValidRange:
     def of(cls, dtype: DTypeLike, detector: Detector) -> "ValidRange":
         """Return the range for images of one type on a detector. NaN and infinities never count."""
         kind = np.dtype(dtype)
+        low: Any
+        high: Any
         if kind.kind == "f":
-            low, high = np.finfo(kind).min, np.finfo(kind).max
+            low, high = np.finfo(np.float32).min, np.finfo(np.float32).max
         else:
             low, high = kind.type(np.iinfo(kind).min), kind.type(np.iinfo(kind).max - 1)
         flags: tuple[float, ...] = tuple(getattr(detector, "flag_values", ()))
-        inside = [flag for flag in flags if low <= flag <= high and kind.type(flag) == flag]
+        inside = [flag for flag in flags if low <= flag <= high and (kind.kind == "f" or flag == int(flag))]
         flagged = np.array(inside, kind)
         flagged.flags.writeable = False
         return cls(low, high, flagged)

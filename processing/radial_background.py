@@ -49,30 +49,32 @@ def _sort_by_ring(image, starts, lengths, slots, low, high, flagged, values):  #
     Tried: counting up a cursor for each ring instead of reading the slot (5.0 instead of 3.6 ms for 4.5 million
     pixels); reading ring by ring (9.5 ms); histograms of the small values for each ring (6.6 ms).
     """
-    j = 0
+    done = 0
     for piece in range(starts.size):
-        for i in range(starts[piece], starts[piece] + lengths[piece]):
-            value = image[i]
+        n = lengths[piece]
+        pixels, slot = image[starts[piece] : starts[piece] + n], slots[done : done + n]
+        for i in range(n):
+            value = pixels[i]
             known = (value >= low) & (value <= high)
             for flag in flagged:
                 known &= value != flag
-            values[slots[j]] = np.float32(value) if known else np.float32(np.nan)
-            j += 1
+            values[slot[i]] = np.float32(value) if known else np.float32(np.nan)
+        done += n
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "nsz", "contract"})
 def _moments(values, low, high, pivot):  # type: ignore[no-untyped-def]
     """Return count, sum and sum of squares of ``value - pivot`` over the values strictly between low and high.
 
-    The count is kept in float32, exact up to 2^24, because a loop of one type vectorises best.
+    Written so that it becomes vector code: one type throughout (float32 counts exactly up to 2^24), and the condition
+    repeated rather than kept in a variable, which alone makes it twice as slow.
     """
-    zero = np.float32(0)
-    n = s1 = s2 = zero
+    n, s1, s2 = np.float32(0), np.float32(0), np.float32(0)
     for i in range(values.size):
         value = values[i]
-        inside = (value > low) & (value < high)
-        n += np.float32(1) if inside else zero
-        d = value - pivot if inside else zero
+        one = np.float32(1) if (value > low) & (value < high) else np.float32(0)
+        d = value - pivot if (value > low) & (value < high) else np.float32(0)
+        n += one
         s1 += d
         s2 += d * d
     return n, s1, s2
