@@ -43,3 +43,13 @@ def decompress(
     except Exception as error:
         raise ValueError(str(error)) from None
     np.copyto(out, pixels)
+
+
+def as_hdf5_chunk(payload: Any, encoding: Encoding, shape: tuple[int, int], dtype: str) -> Any:
+    """Return the payload as a chunk of the HDF5 bitshuffle filter, None where it cannot be one."""
+    if encoding.algorithm not in ("bslz4", "bszstd"):
+        return None
+    if encoding.framing == "hdf5":
+        return payload
+    blocks = memoryview(payload)[0 if encoding.framing == "headerless" else 12 :]
+    return image_nbytes(shape, dtype).to_bytes(8, "big") + BLOCK_BYTES.to_bytes(4, "big") + blocks
