@@ -103,7 +103,7 @@ class Calibration:
         dark: NDArray[np.generic],
         noise: NDArray[np.generic] | None = None,
         *,
-        max_noise: float = float("inf"),
+        max_noise: float | None = None,
         flag_values: tuple[float, ...] = (),
     ) -> None:
         """`dark` and `noise` are ``(ss, fs)``, mean and standard deviation of dark images in ADU.
@@ -116,7 +116,7 @@ class Calibration:
             raise ValueError(f"the dark image's shape is {dark.shape}, expected (ss, fs)")
         if noise is not None and noise.shape != dark.shape:
             raise ValueError(f"the noise's shape is {noise.shape}, expected the dark image's {dark.shape}")
-        if not max_noise > 0:
+        if max_noise is not None and not max_noise > 0:
             raise ValueError(f"max_noise must be positive, found {max_noise}")
         self.dark = np.ascontiguousarray(dark, np.float32)
         """``(ss, fs)`` float32, ADU."""
@@ -124,23 +124,29 @@ class Calibration:
         """``(ss, fs)`` bool, True where a pixel must not be used."""
         if noise is not None:
             deviation = noise.astype(np.float64)
-            self.mask |= ~((deviation > 0) & (deviation <= max_noise) & np.isfinite(deviation))
+            self.mask |= ~((deviation > 0) & (deviation <= (max_noise or np.inf)) & np.isfinite(deviation))
         self.flag_values = flag_values
         self._output = np.empty(self.dark.shape, np.float32)
 
     @classmethod
     def load(
         cls,
-        dark: str | Path,
+        dark: str | Path | None,
         noise: str | Path | None = None,
         *,
         shape: tuple[int, int],
-        max_noise: float = float("inf"),
+        max_noise: float | None = None,
         flag_values: tuple[float, ...] = (),
     ) -> "Calibration":
-        """Read `dark` and `noise` as `load_array` does; `shape` is the image's, ``(ss, fs)``."""
+        """Read `dark` and `noise` as `load_array` does; `shape` is the image's, ``(ss, fs)``.
+
+        Without `dark` nothing is subtracted. Raises ValueError where `max_noise` is given without `noise`.
+        """
+        if max_noise is not None and noise is None:
+            raise ValueError("max_noise needs the noise: expected a file with the standard deviation of dark images")
+        dark_array = np.zeros(shape, np.float32) if dark is None else load_array(dark, shape)
         noise_array = None if noise is None else load_array(noise, shape)
-        return cls(load_array(dark, shape), noise_array, max_noise=max_noise, flag_values=flag_values)
+        return cls(dark_array, noise_array, max_noise=max_noise, flag_values=flag_values)
 
     def subtract(self, image: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return `image` less the dark image, ``(ss, fs)`` float32, ADU; NaN where the value of `image` means bad.

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from braggwatch.processing.unit_cell import UnitCell
+
 
 @dataclass(frozen=True, eq=False)
 class Crystal:
@@ -44,3 +46,28 @@ class Crystal:
             float(a), float(b), float(c),
             angle(unit[1], unit[2]), angle(unit[0], unit[2]), angle(unit[0], unit[1]),
         )  # fmt: skip
+
+
+def misorientation(A1: NDArray[np.float64], A2: NDArray[np.float64], cell: UnitCell) -> float:
+    """Return the least rotation between two orientations of a lattice, degrees, its own rotations considered.
+
+    `A1` and `A2` are ``(3, 3)``, a, b, c as rows in Angstrom; `cell` says which lattice they belong to. The cells may
+    differ a little: the nearest rotation counts (orthogonal Procrustes). Raises ValueError for a flat or infinite cell.
+    """
+    for A in (A1, A2):
+        if A.shape != (3, 3) or not np.isfinite(A).all() or np.linalg.det(A) == 0:
+            raise ValueError(f"expected three axes that span space as the rows of a (3, 3) matrix, found {A.tolist()}")
+    # -A is the same lattice as A
+    handed = np.sign(np.linalg.det(A1) * np.linalg.det(A2))
+    equivalent = cell.lattice_rotations @ (handed * A2)
+    u, _, vt = np.linalg.svd(np.linalg.inv(A1) @ equivalent)
+    rotations = u @ vt
+    axis = np.stack(
+        [
+            rotations[:, 1, 2] - rotations[:, 2, 1],
+            rotations[:, 2, 0] - rotations[:, 0, 2],
+            rotations[:, 0, 1] - rotations[:, 1, 0],
+        ]
+    )
+    angles = np.arctan2(np.linalg.norm(axis, axis=0), np.trace(rotations, axis1=1, axis2=2) - 1.0)
+    return float(np.degrees(angles.min()))

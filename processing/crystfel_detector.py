@@ -12,6 +12,7 @@ from braggwatch.processing.calibration import load_mask
 from braggwatch.processing.crystfel_geometry import BadRegion, CrystfelGeometry, CrystfelPanel
 from braggwatch.processing.crystfel_values import InDataFile
 from braggwatch.processing.detector import Detector, Panel
+from braggwatch.processing.frame import Series
 
 log = logging.getLogger(__name__)
 
@@ -23,22 +24,30 @@ LARGEST_IMAGE = 2**30
 
 def detector_from_crystfel(
     geometry: CrystfelGeometry,
+    *,
     distance: float | None = None,
     photon_energy: float | None = None,
     shape: tuple[int, ...] | None = None,
+    series: Series | None = None,
 ) -> Detector:
     """Make the Detector that a geometry file describes; see `Detector.from_crystfel` for what the numbers mean.
 
-    Raises ValueError where the file leaves the distance open, or its panels do not form one image.
+    Raises ValueError where nothing says the distance, or the file's panels do not form one image.
     """
+    from_header = None if distance is not None or geometry.knows_clen or series is None else series.distance
+    clen = 0.0 if from_header is not None else distance
+    if photon_energy is None and not geometry.knows_photon_energy and series is not None:
+        photon_energy = series.photon_energy
     layout = _Layout(geometry, shape)
     panels = tuple(
-        _panel(geometry, panel, layout.row(panel), _clen(geometry, panel, distance)) for panel in geometry.panels
+        _panel(geometry, panel, layout.row(panel), _clen(geometry, panel, clen)) for panel in geometry.panels
     )
     equal, below, above = _flags(geometry)
     detector = Detector(
         panels, layout.slab, _beam(geometry, photon_energy), np.zeros((0, 0), bool), equal, below, above
     )
+    if from_header is not None:
+        detector = detector.with_distance(from_header)
     if not detector.distance > 0:
         log.warning(
             "%s: its panels lie at %.4g m along the beam on average, behind the sample: clen plus coffset; "

@@ -119,6 +119,16 @@ class CrystfelGeometry:
     not_used: tuple[str, ...] = ()
     """Lines that are right, but mean nothing to a reader of live frames, each with its number."""
 
+    @property
+    def knows_clen(self) -> bool:
+        """The file itself gives each panel's camera length."""
+        return all(isinstance(self.clen if p.clen is None else p.clen, float) for p in self.panels)
+
+    @property
+    def knows_photon_energy(self) -> bool:
+        """The file itself gives the photon energy or the wavelength."""
+        return isinstance(self.photon_energy, float)
+
     @classmethod
     def read(cls, path: str | Path) -> "CrystfelGeometry":
         """Read a file; raises ValueError with its name, the line, what was expected and what was found."""

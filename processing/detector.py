@@ -105,13 +105,15 @@ class Detector:
         distance: float | None = None,
         photon_energy: float | None = None,
         shape: tuple[int, ...] | None = None,
+        series: Series | None = None,
     ) -> "Detector":
         """Read a CrystFEL geometry file.
 
         `distance` in m stands in for the file's clen, `photon_energy` in eV for the file's. Panels lie at clen plus
         their coffset, so for a file whose clen is an encoder's reading, `distance` is that reading too; `with_distance`
         puts the detector at a true distance. `distance` must be given where the file leaves clen out or to a data file;
-        without any photon energy the detector has no beam. `shape` is that of one frame's data array, such as
+        without any photon energy the detector has no beam. What neither says is taken from `series`, whose distance is
+        that of the panels' mean. `shape` is that of one frame's data array, such as
         ``(16, 512, 128)``, needed only where the file's panels do not reach its end.
 
         A stack ``(module, ss, fs)`` becomes the slab that `as_slab` makes of it. Masks are read where the file names a
@@ -123,7 +125,9 @@ class Detector:
         from braggwatch.processing.crystfel_detector import detector_from_crystfel
         from braggwatch.processing.crystfel_geometry import CrystfelGeometry
 
-        return detector_from_crystfel(CrystfelGeometry.read(path), distance, photon_energy, shape)
+        return detector_from_crystfel(
+            CrystfelGeometry.read(path), distance=distance, photon_energy=photon_energy, shape=shape, series=series
+        )
 
     @classmethod
     def from_series(cls, series: Series) -> "Detector":
