@@ -1,0 +1,208 @@
+"""The running tables, against SciPy, NumPy and plain counting."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from braggwatch.streamer.feed_messages import Latency, Mark, Rates, Throughput
+from braggwatch.streamer.latency import LatencyHistogram
+from braggwatch.streamer.messages import CrystalFound, Result, State
+from braggwatch.streamer.statistics import N_LAST, N_MARKS, RECENT_S, Statistics, wilson
+from braggwatch.streamer.time_bins import N_SESSION_BINS
+
+CRYSTAL = CrystalFound((79.2, 79.2, 38.0, 90.0, 90.0, 90.0), (79.2, 0, 0, 0, 79.2, 0, 0, 0, 38.0), 40, 0.3)
+START = 1_000_000.0
+
+
+def result(number: int, state: State, n_lattices: int = 0, worker: str = "w1") -> Result:
+    return Result(series="s", number=number, state=state, worker=worker, n_peaks=50, crystals=(CRYSTAL,) * n_lattices)
+
+
+@given(st.integers(1, 100_000).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
+def test_the_interval_is_wilsons(counts: tuple[int, int]) -> None:
+    n, of = counts
+    expected = binomtest(n, of).proportion_ci(0.95, method="wilson")
+    rate = wilson(n, of)
+    assert rate.value == n / of
+    assert rate.low == pytest.approx(expected.low, abs=1e-12)
+    assert rate.high == pytest.approx(expected.high, abs=1e-12)
+
+
+def test_the_interval_of_nothing_is_unknown() -> None:
+    assert (wilson(0, 0).value, wilson(0, 0).low, wilson(0, 0).high) == (None, None, None)
+
+
+def test_a_proportion_beyond_one_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a proportion needs 0 <= n <= of; found n = 3 of 2"):
+        wilson(3, 2)
+
+
+def test_before_the_first_frame_everything_is_unknown() -> None:
+    tables = Statistics(START)
+    assert tables.rates(START + 5) == Rates()
+    assert tables.throughput(START + 5) == Throughput()
+    assert tables.latency(START + 5) == Latency()
+    assert tables.results_per_s(START + 5) == {}
+    assert tables.last_arrival is None
+    assert sum(sum(column) for column in tables.history(START + 5).session.counts.values()) == 0
+
+
+def test_rates_are_of_what_they_say() -> None:
+    tables = Statistics(START)
+    states = [State.BLANK] * 6 + [State.HIT] * 1 + [State.INDEXED] * 3 + [State.FAILED]
+    for number, state in enumerate(states):
+        lattices = {7: 1, 8: 2, 9: 3}.get(number, 0)
+        tables.done(result(number, state, lattices), 0.01, START)
+    tables.lost(State.MISSED, 5, START)
+    tables.lost(State.DROPPED, 4, START)
+    rates = tables.rates(START)
+    assert (rates.hit.n, rates.hit.of) == (4, 10)
+    assert (rates.indexed_of_hits.n, rates.indexed_of_hits.of) == (3, 4)
+    assert (rates.indexed.n, rates.indexed.of) == (3, 10)
+    assert (rates.multi_lattice.n, rates.multi_lattice.of) == (2, 3)
+    assert (rates.missed.n, rates.missed.of) == (5, 20)
+    assert (rates.dropped.n, rates.dropped.of) == (4, 20)
+    assert tables.session_rates() == rates
+    assert tables.n_crystals == 6
+
+
+def test_rates_forget_what_lies_before_the_window_and_the_session_does_not() -> None:
+    tables = Statistics(START, window=10)
+    for second in range(100):
+        state = State.HIT if second < 90 else State.BLANK
+        tables.done(result(second, state), 0.01, START + second)
+    assert (tables.rates(START + 99).hit.n, tables.rates(START + 99).hit.of) == (0, 10)
+    assert (tables.session_rates().hit.n, tables.session_rates().hit.of) == (90, 100)
+    assert tables.rates(START + 120) == Rates()
+
+
+def test_throughput_is_by_the_second_from_the_first_frame_on() -> None:
+    tables = Statistics(START, window=10)
+    for i in range(1000):
+        now = START + i / 100
+        tables.arrived(2_000_000, now)
+        tables.done(result(i, State.BLANK, worker=f"w{i % 2}"), 0.01, now)
+        if i == 299:
+            assert tables.throughput(START + 3).frames == pytest.approx(100, rel=0.01)
+    measured = tables.throughput(START + 9.99)
+    assert measured.frames == pytest.approx(100, rel=0.01)
+    assert measured.bytes == pytest.approx(200e6, rel=0.01)
+    assert measured.results == pytest.approx(100, rel=0.01)
+    assert tables.results_per_s(START + 9.99) == pytest.approx({"w0": 50, "w1": 50}, rel=0.01)
+
+
+def test_throughput_falls_to_zero_when_the_detector_stops() -> None:
+    tables = Statistics(START, window=10)
+    tables.arrived(1000, START)
+    assert tables.throughput(START + 60).frames == 0.0
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(1e-4, 900.0), min_size=1, max_size=300))
+def test_percentiles_are_right_to_two_percent(latencies: list[float]) -> None:
+    histogram = LatencyHistogram()
+    for latency in latencies:
+        histogram.add(latency)
+    summary = histogram.summary()
+    for found, part in ((summary.median, 50), (summary.p99, 99)):
+        expected = np.percentile(latencies, part, method="inverted_cdf")
+        assert found == pytest.approx(expected, rel=0.0201)
+    assert summary.max == max(latencies)
+    assert summary.n == len(latencies)
+
+
+def test_latencies_beyond_the_bins_are_counted_at_their_ends() -> None:
+    histogram = LatencyHistogram()
+    for latency in (-1.0, 0.0, 1e-9, 1e6):
+        histogram.add(latency)
+    assert histogram.summary().n == 4
+    assert histogram.summary().median == pytest.approx(1e-4, rel=0.05)
+    assert histogram.summary().max == 1e6
+
+
+def test_the_latency_looks_back_over_the_window_only() -> None:
+    tables = Statistics(START, window=5)
+    tables.done(result(0, State.BLANK), 10.0, START)
+    for i in range(1, 10):
+        tables.done(result(i, State.BLANK), 0.02, START + i)
+    assert tables.latency(START + 9).max == 0.02
+    assert tables.latency(START + 9).n == 5
+    assert tables.session_latency().max == 10.0
+    assert tables.session_latency().n == 10
+
+
+def test_a_history_of_days_stays_small_and_keeps_every_count() -> None:
+    tables = Statistics(START)
+    seconds = range(0, 3 * 86400, 7)
+    for i, second in enumerate(seconds):
+        tables.arrived(1000, START + second)
+        tables.done(result(i, State.INDEXED if i % 3 == 0 else State.BLANK, 1), 0.5, START + second)
+    history = tables.history(START + 3 * 86400)
+    session = history.session
+    assert len(session.arrived) <= N_SESSION_BINS
+    assert session.width * len(session.arrived) >= 3 * 86400
+    assert sum(session.arrived) == sum(session.results) == len(seconds)
+    assert sum(session.counts[State.INDEXED]) == math.ceil(len(seconds) / 3)
+    assert sum(session.n_bytes) == 1000 * len(seconds)
+    assert sum(session.latency_sum) == pytest.approx(0.5 * len(seconds))
+    full = session.arrived[10:-2]
+    assert all(math.floor(session.width / 7) <= n <= math.ceil(session.width / 7) for n in full)
+    assert len(history.recent.arrived) <= RECENT_S
+    assert {len(column) for column in session.counts.values()} == {len(session.arrived)}
+    assert len(session.latency_max) == len(session.arrived)
+
+
+def test_the_recent_history_has_a_bin_for_every_second_also_for_empty_ones() -> None:
+    tables = Statistics(START)
+    for second in (0, 1, 5):
+        tables.arrived(10, START + second + 0.5)
+    recent = tables.history(START + 7.2).recent
+    assert recent.start == START
+    assert recent.arrived == [1, 1, 0, 0, 0, 1, 0, 0]
+
+
+def test_a_history_asked_for_twice_is_the_same() -> None:
+    tables = Statistics(START)
+    for i in range(5000):
+        tables.arrived(10, START + i)
+    assert tables.history(START + 5000) == tables.history(START + 5000)
+
+
+def test_a_clock_that_is_set_back_loses_no_frame() -> None:
+    tables = Statistics(START)
+    for i, now in enumerate((START + 100, START + 10, START + 50, START + 101)):
+        tables.arrived(10, now)
+        tables.done(result(i, State.BLANK), -3.0, now)
+    assert sum(tables.history(START + 101).session.arrived) == 4
+    assert tables.rates(START + 101).hit.of == 4
+    assert tables.throughput(START + 60).frames is not None
+
+
+def test_the_last_shots_are_those_that_were_not_blank_and_their_number_is_bounded() -> None:
+    tables = Statistics(START)
+    for number in range(1000):
+        tables.done(result(number, State.INDEXED if number % 2 else State.BLANK, 2 * (number % 2)), 0.01, START)
+    last = tables.last_shots()
+    assert [shot.number for shot in last.shots] == list(range(1000 - 2 * N_LAST + 1, 1000, 2))
+    assert len(last.crystals) == N_LAST
+    assert last.crystals[-1].number == 999
+    assert last.crystals[-1].cell == CRYSTAL.cell
+    assert last.shots[-1].n_lattices == 2
+
+
+def test_marks_are_kept_up_to_a_bound() -> None:
+    tables = Statistics(START)
+    for i in range(N_MARKS + 50):
+        tables.mark(Mark(START + i, "run began", f"run {i}"))
+    marks = tables.history(START).marks
+    assert len(marks) == N_MARKS
+    assert marks[-1].label == f"run {N_MARKS + 49}"
+
+
+def test_a_window_that_cannot_be_kept_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the window of the rates must be 1 to 600 s; found 3600 s"):
+        Statistics(START, window=3600)
