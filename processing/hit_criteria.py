@@ -1,0 +1,98 @@
+"""Whether any pixel is bright enough: the simplest hit test of the older tools."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import DTypeLike, NDArray
+
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.pixel_values import ValidRange, plain_image
+
+
+@dataclass(frozen=True)
+class Roi:
+    """A rectangle of the image array, in pixels; the upper ends are not part of it."""
+
+    fs_start: int
+    fs_stop: int
+    ss_start: int
+    ss_stop: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Roi":
+        """Read ``fast_lo:fast_hi,slow_lo:slow_hi``. Raises ValueError for anything else."""
+        try:
+            (fs_start, fs_stop), (ss_start, ss_stop) = (map(int, part.split(":")) for part in text.split(","))
+        except ValueError:
+            fs_start = fs_stop = ss_start = ss_stop = 0
+        if not (0 <= fs_start < fs_stop and 0 <= ss_start < ss_stop):
+            raise ValueError(
+                f"roi must read fast_lo:fast_hi,slow_lo:slow_hi in pixels, each lo below its hi, found {text!r}"
+            )
+        return cls(fs_start, fs_stop, ss_start, ss_stop)
+
+
+class BrightPixel:
+    """Says whether an unmasked pixel reaches a threshold."""
+
+    def __init__(self, detector: Detector, threshold: float, roi: Roi | None = None) -> None:
+        """Look in the whole image or in `roi`; `threshold` in ADU. Raises ValueError where `roi` leaves the image."""
+        n_ss, n_fs = detector.shape
+        usable = ~detector.mask
+        if roi is not None:
+            if roi.fs_stop > n_fs or roi.ss_stop > n_ss:
+                raise ValueError(
+                    f"roi {roi.fs_start}:{roi.fs_stop},{roi.ss_start}:{roi.ss_stop} leaves the image of "
+                    f"{n_fs} x {n_ss} pixels (fs x ss)"
+                )
+            inside = np.zeros(detector.shape, np.bool_)
+            inside[roi.ss_start : roi.ss_stop, roi.fs_start : roi.fs_stop] = True
+            usable &= inside
+        self.detector = detector
+        self._threshold = float(threshold)
+        edges = np.diff(usable.reshape(-1).view(np.int8), prepend=np.int8(0), append=np.int8(0))
+        self._starts, self._stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+
+    def warm_up(self, dtype: DTypeLike) -> None:
+        """Compile for images of one type."""
+        self(np.zeros(self.detector.shape, dtype))
+
+    def __call__(self, image: NDArray[Any]) -> bool:
+        """Look at an image ``(ss, fs)``; types, and values that do not count, as for `PeakFinder`."""
+        flat = plain_image(image, self.detector)
+        valid = ValidRange.of(flat.dtype, self.detector)
+        threshold = max(self._threshold, float(valid.low))
+        if not threshold <= float(valid.high):
+            return False
+        level = flat.dtype.type(threshold if flat.dtype.kind == "f" else np.ceil(threshold))
+        truth = np.empty(0, f"u{flat.itemsize}")
+        return bool(_any_reaches(flat, self._starts, self._stops, level, valid.high, valid.flagged, truth))
+
+
+@njit(nogil=True, cache=True)
+def _any_reaches(image, starts, stops, level, high, flagged, truth):  # type: ignore[no-untyped-def]
+    for run in range(starts.size):
+        pixels = image[starts[run] : stops[run]]
+        if _reaches(pixels, level, high, truth) and (flagged.size == 0 or _unflagged(pixels, level, high, flagged)):
+            return True
+    return False
+
+
+@njit(nogil=True, cache=True)
+def _reaches(pixels, level, high, truth):  # type: ignore[no-untyped-def]
+    """Vector code, because the answer is kept in an unsigned integer as wide as a pixel: the type of `truth`."""
+    yes, no = truth.dtype.type(1), truth.dtype.type(0)
+    found = no
+    for i in range(pixels.size):
+        found = max(found, yes if (pixels[i] >= level) & (pixels[i] <= high) else no)
+    return found != no
+
+
+@njit(nogil=True, cache=True)
+def _unflagged(pixels, level, high, flagged):  # type: ignore[no-untyped-def]
+    for value in pixels:  # noqa: SIM110 (any() of a generator does not compile)
+        if level <= value <= high and not np.any(flagged == value):
+            return True
+    return False
