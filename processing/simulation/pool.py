@@ -100,6 +100,11 @@ class StillPool:
             size = data.id.get_storage_size()
             if size > MAX_POOL_BYTES:
                 raise ValueError(f"{path} holds {size} bytes of images, at most {MAX_POOL_BYTES} can be loaded")
+            if data.dtype != cls.dtype or data.chunks != (1, *data.shape[1:]):
+                raise ValueError(
+                    f"{path}: expected images of {cls.dtype}, one a chunk, "
+                    f"found {data.dtype} of shape {data.shape} in chunks of {data.chunks}"
+                )
             payloads = tuple(data.id.read_direct_chunk((number, 0, 0))[1] for number in range(len(data)))
             detector = _load_detector(file["detector"])
             return cls(detector, payloads, _load_truths(file["truth"]), int(file.attrs["seed"]))
@@ -143,10 +148,15 @@ def _order(seed: int, cycle: int, n: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, cycle]).permutation(n)
 
 
+_FLAGS = ("flag_values", "flag_below", "flag_above")
+
+
 def _save_detector(group: h5py.Group, detector: Detector) -> None:
-    assert detector.beam is not None
-    group.attrs["photon_energy"] = detector.beam.photon_energy
-    group.attrs["bandwidth"] = detector.beam.bandwidth
+    if detector.beam is not None:
+        group.attrs["photon_energy"] = detector.beam.photon_energy
+        group.attrs["bandwidth"] = detector.beam.bandwidth
+    for name in _FLAGS:
+        group.attrs[name] = getattr(detector, name)
     group.create_dataset("mask", data=detector.mask, **hdf5plugin.Bitshuffle(cname="lz4"))
     for field in fields(Panel):
         group.create_dataset(f"panels/{field.name}", data=[getattr(panel, field.name) for panel in detector.panels])
@@ -160,9 +170,10 @@ def _load_detector(group: h5py.Group) -> Detector:
         for name, f0, f1, s0, s1, corner, fs, ss, max_adu in rows
     )
     mask = group["mask"][()]
-    return Detector(
-        panels, mask.shape, Beam(float(group.attrs["photon_energy"]), float(group.attrs["bandwidth"])), mask
-    )
+    known = "photon_energy" in group.attrs
+    beam = Beam(float(group.attrs["photon_energy"]), float(group.attrs["bandwidth"])) if known else None
+    values, below, above = (group.attrs[name].tolist() for name in _FLAGS)
+    return Detector(panels, mask.shape, beam, mask, tuple(values), below, above)
 
 
 def _save_truths(group: h5py.Group, truths: tuple[StillTruth, ...]) -> None:

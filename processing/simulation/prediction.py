@@ -86,7 +86,8 @@ def predict(
     """Predict the spots of a lattice.
 
     `A_star` ``(3, 3)``: a*, b*, c* as rows, 1/Angstrom; `hkl` ``(n, 3)``; `point_spread`: standard deviation of the
-    detector's point-spread function, pixels. Good to first order: for bandwidths and mosaicities of a few per cent.
+    detector's point-spread function, pixels. Good to first order: for bandwidths of a few per cent, mosaicities of a
+    few tenths of a degree. Panels are taken not to shade each other.
     """
     k0 = 1.0 / beam.wavelength
     block, mosaic = spread.block_sigma, np.radians(spread.mosaicity)

@@ -88,7 +88,7 @@ class StillSimulator:
         """Prepare all that stays the same from image to image.
 
         `detector` with its beam, whose bandwidth counts; its masked pixels and those of no panel read 65535. `d_min`:
-        resolution limit in Angstrom, left out the highest in the detector's corners. `b_factor`: Wilson's B, Angstrom².
+        resolution limit in Angstrom; left out, that of the detector's corners. `b_factor`: Wilson's B, Angstrom².
         `photons`: in a general reflection of low resolution exactly on the Ewald sphere, from a mean crystal in a mean
         pulse. `spot_size`: standard deviation of the point spread, pixels, at least 0.25. `beam_stop`: radius of its
         shadow, m. `pulse_spread` and `crystal_spread`: relative standard deviations of pulse energy and of the
@@ -107,7 +107,7 @@ class StillSimulator:
         self.photons = photons
         self.pulse_spread, self.crystal_spread = pulse_spread, crystal_spread
         self.structure_factors = wilson_intensities(
-            cell, d_min if d_min is not None else _highest_resolution(detector), b_factor=b_factor, seed=seed
+            cell, d_min or 1.0 / float(np.nanmax(detector.q_map())), b_factor=b_factor, seed=seed
         )
         self._field = PoissonField(
             background_image(background or Background(), detector, beam_stop), detector.mask, MASK_VALUE
@@ -126,8 +126,8 @@ class StillSimulator:
     ) -> tuple[NDArray[np.uint16], StillTruth]:
         """Simulate one image; return it, ``(ss, fs)`` uint16 photons, with its truth.
 
-        The same `rng` or seed always gives the same image. The lattices are turned at random, or as `orientations`
-        ``(n_lattices, 3, 3)`` say: rotation matrices R that turn column vectors, applied to `UnitCell.A`. Raises
+        The same `rng` or seed always gives the same image. There are `n_lattices` turned at random, or as many as there
+        are `orientations` ``(n, 3, 3)``: rotation matrices R that turn column vectors, applied to `UnitCell.A`. Raises
         ValueError where these are not rotations.
         """
         rng = np.random.default_rng(rng)
@@ -210,14 +210,6 @@ def _log_normal(rng: np.random.Generator, spread: float, n: int) -> NDArray[np.f
     """Return numbers of mean 1 and standard deviation `spread`."""
     variance = np.log1p(spread**2)
     return rng.lognormal(-variance / 2.0, np.sqrt(variance), n)
-
-
-def _highest_resolution(detector: Detector) -> float:
-    """Return the smallest d in the panels' corners, Angstrom."""
-    panel = np.repeat(np.arange(len(detector.panels)), 4)
-    fs = [edge for p in detector.panels for edge in (p.fs_start, p.fs_stop, p.fs_start, p.fs_stop)]
-    ss = [edge for p in detector.panels for edge in (p.ss_start, p.ss_start, p.ss_stop, p.ss_stop)]
-    return float(detector.resolution(fs, ss, panel).min())
 
 
 def _joined(parts: Sequence[TrueReflections]) -> TrueReflections:

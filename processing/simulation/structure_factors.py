@@ -31,11 +31,9 @@ def wilson_intensities(cell: UnitCell, d_min: float, *, b_factor: float, seed: i
     Acentric reflections follow the exponential distribution, centric ones chi squared of one degree of freedom, with
     the mean ``epsilon exp(-b_factor / (2 d²))``, `b_factor` in Angstrom² (A. J. C. Wilson, Acta Cryst. 2, 318, 1949).
     Symmetry, absences and epsilon come from gemmi; Friedel mates are equal. An intensity depends on `seed` and hkl
-    alone, so that a change of `d_min` leaves the rest as it was. Raises ValueError if the cell does not go with its
-    space group, or if there would be more than 20 million reflections.
+    alone, so that a change of `d_min` leaves the rest as it was. Raises ValueError if there would be more than 20
+    million reflections.
     """
-    if not cell.gemmi_cell.is_compatible_with_spacegroup(cell.group):
-        raise ValueError(f"the cell {cell.gemmi_cell.parameters} does not go with its space group {cell.space_group}")
     expected = 4.0 / 3.0 * np.pi * cell.gemmi_cell.volume / d_min**3
     if expected > MAX_REFLECTIONS:
         raise ValueError(
