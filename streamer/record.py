@@ -43,7 +43,7 @@ BATCH = 2000
 LIMIT_BYTES = 128 * 2**20
 """How much may wait in memory."""
 RETRY_S = 1.0
-BUSY_S = 5.0
+BUSY_S = 1.0
 """s to wait for another program that writes to the file, before it counts as a problem."""
 
 # What a result takes in memory besides its spots, roughly.
@@ -67,8 +67,8 @@ class Record:
         self._overflow: Counter[tuple[str, State]] = Counter()
         self._overflow_lock = threading.Lock()
         self._unrecorded = 0
+        self._in_flight = 0
         self._problem = ""
-        self._wake = threading.Event()
         self._closing = threading.Event()
         self._give_up_at = float("inf")
         self._thread = threading.Thread(target=self._write_until_closed, name="record", daemon=True)
@@ -122,7 +122,7 @@ class Record:
         return RecordState(
             path=str(self.path),
             frames=self._writer.frames,
-            pending=len(self._entries),
+            pending=len(self._entries) + self._in_flight,
             unrecorded=self._unrecorded,
             problem=self._problem or self._shortcomings(),
         )
@@ -132,8 +132,10 @@ class Record:
         if not self._closing.is_set():
             self._give_up_at = time.monotonic() + timeout
             self._closing.set()
-            self._wake.set()
         self._thread.join(timeout + BUSY_S)
+        if self._thread.is_alive():
+            n = len(self._entries) + self._in_flight
+            self._problem = f"the record {self.path} may lack the last {n} entries: the disk takes too long"
         return self.state()
 
     def _only_count(self, series: str, state: State, n: int) -> None:
@@ -151,11 +153,11 @@ class Record:
 
     def _write_until_closed(self) -> None:
         try:
-            while not self._closing.is_set():
-                self._wake.wait(EVERY_S)
-                self._write_all()
+            while not self._closing.wait(EVERY_S):
+                if not self._write_all():
+                    return
             self._write_all()
-        except BaseException as error:
+        except Exception as error:
             self._problem = f"the record {self.path} is not written any more: {type(error).__name__}: {error}"
             raise
         finally:
@@ -163,24 +165,22 @@ class Record:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
 
-    def _write_all(self) -> None:
-        """Write what waits now; returns early only when closing has taken too long."""
+    def _write_all(self) -> bool:
+        """Write what waits now; False when closing took too long to write it."""
         for _ in range(len(self._entries) // BATCH + 1):
             batch = [self._entries.popleft() for _ in range(min(BATCH, len(self._entries)))]
             if not self._write(batch):
-                self._entries.extendleft(reversed(batch))
-                return
+                return False
             self._bytes_out += sum(_entry_bytes(entry) for entry in batch)
-        overflow = self._take_overflow()
-        if overflow and not self._write(overflow):
-            with self._overflow_lock:
-                self._overflow.update({(entry.series, entry.state): entry.n for entry in overflow})
+        overflow: list[Entry] = list(self._take_overflow())
+        return self._write(overflow)
 
-    def _write(self, batch: list[Entry] | list[Unrecorded]) -> bool:
+    def _write(self, batch: list[Entry]) -> bool:
         """Write a batch, again and again while the disk is full or locked; False when it is time to give up."""
+        self._in_flight = len(batch)
         while batch:
             try:
-                self._writer.write(list(batch))
+                self._writer.write(batch)
                 break
             except sqlite3.Error as error:
                 n = len(self._entries) + len(batch)
@@ -191,9 +191,9 @@ class Record:
                 if self._closing.is_set() and time.monotonic() > self._give_up_at:
                     self._problem = f"the record {self.path} lacks the last {n} entries: {error}"
                     return False
-            self._closing.wait(RETRY_S)
-            if self._closing.is_set():
+            if self._closing.wait(RETRY_S):
                 time.sleep(0.1)
+        self._in_flight = 0
         self._problem = ""
         return True
 

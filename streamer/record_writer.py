@@ -2,7 +2,7 @@
 
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -102,38 +102,59 @@ class RecordWriter:
         """Why the last of them was refused."""
 
     def write(self, entries: list[Entry]) -> None:
-        """Write all entries or, on sqlite3.OperationalError and the like, none: then write them again later."""
-        try:
-            self._transaction(entries)
-        except _REFUSED:
-            for entry in entries:
-                try:
-                    self._transaction([entry])
-                except _REFUSED as error:
-                    self.refused += 1
-                    self.refusal = f"{type(entry).__name__}: {error}"
+        """Write all entries or, on sqlite3.OperationalError and the like, none: then write them again later.
 
-    def _transaction(self, entries: list[Entry]) -> None:
-        kept = (dict(self._runs), dict(self._files), self._settings, self.frames, self.repeated)
+        Entries that SQLite cannot hold are left out and counted.
+        """
+        try:
+            self._transaction(self._insert, entries)
+        except _REFUSED:
+            self._transaction(self._insert_those_that_fit, entries)
+
+    def _transaction(self, insert: Callable[[list[Entry]], None], entries: list[Entry]) -> None:
+        known = self._known()
+        refused = self.refused
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._insert(entries)
+            insert(entries)
             self._connection.execute("COMMIT")
         except BaseException:
-            self._runs, self._files, self._settings, self.frames, self.repeated = kept
+            self._restore(known)
+            self.refused = refused
             # A full disk may have rolled back already.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+    def _known(self) -> tuple[Any, ...]:
+        return dict(self._runs), dict(self._files), self._settings, self.frames, self.repeated
+
+    def _restore(self, known: tuple[Any, ...]) -> None:
+        self._runs, self._files, self._settings, self.frames, self.repeated = known
+
+    def _insert_those_that_fit(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            known = self._known()
+            self._connection.execute("SAVEPOINT entry")
+            try:
+                self._insert([entry])
+            except _REFUSED as error:
+                self._connection.execute("ROLLBACK TO entry")
+                self._restore(known)
+                self.refused += 1
+                self.refusal = f"{type(entry).__name__}: {error}"
+            self._connection.execute("RELEASE entry")
 
     def _insert(self, entries: list[Entry]) -> None:
         results: list[Done] = []
         losses: list[Lost] = []
         for entry in entries:
             match entry:
-                case Done():
+                case Done(result, time):
+                    self._run(result.series, time)
                     results.append(entry)
                 case Lost():
+                    self._run(entry.series, entry.time)
                     losses.append(entry)
                 case RunBegan(series, time):
                     self._begin(series, time)
@@ -155,7 +176,8 @@ class RecordWriter:
             self._insert_loss(loss)
 
     def _insert_results(self, results: list[Done]) -> None:
-        frames, hits, crystals, failures, images = [], [], [], [], []
+        frames, hits, crystals, failures = [], [], [], []
+        images: list[tuple[int, int, int, int]] = []
         for done in results:
             result = done.result
             run, started = self._run(result.series, done.time)
