@@ -24,4 +24,4 @@ def bslz4_chunk(pixels: NDArray[Any]) -> bytes:
     pixels = np.ascontiguousarray(pixels)
     block = _BLOCK_BYTES // pixels.itemsize
     packed = bitshuffle.compress_lz4(pixels, block)
-    return struct.pack(">QI", pixels.nbytes, block * pixels.itemsize) + packed.tobytes()
+    return struct.pack(">QI", pixels.nbytes, block * pixels.itemsize) + bytes(packed)

@@ -6,9 +6,10 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from braggwatch.processing.detector import Detector, Panel, Vector
+from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
-from braggwatch.processing.nxmx.groups import add_group
+from braggwatch.processing.nxmx.groups import add_group, plain_text
+from braggwatch.processing.panel import Panel, Vector
 
 DETECTOR = "/entry/instrument/detector"
 _MATERIALS = {"silicon": "Si", "si": "Si", "cdte": "CdTe", "cadmium telluride": "CdTe", "gaas": "GaAs"}
@@ -26,17 +27,18 @@ def write_detector(file: h5py.File, series: Series, detector: Detector, dtype: n
     """
     group = add_group(file, DETECTOR, "NXdetector")
     group["depends_on"] = f"{DETECTOR}/transformations/translation"
-    group["description"] = series.detector or "unknown"
+    group["description"] = plain_text(series.detector) or "unknown"
     group["type"] = "PIXEL"
-    group["sensor_material"] = _MATERIALS.get((series.sensor_material or "Si").lower(), series.sensor_material or "Si")
-    # Readers correct for parallax by this number; 0 says that there is nothing to correct.
+    material = plain_text(series.sensor_material or "Si")
+    group["sensor_material"] = _MATERIALS.get(material.lower(), material)
+    # Readers correct for parallax by this number; an unknown thickness becomes 0, which corrects nothing.
     add_length(group, "sensor_thickness", series.sensor_thickness or 0.0)
     for name, seconds in (("count_time", series.count_time), ("frame_time", series.frame_time)):
         if seconds is not None:
             group[name] = seconds
             group[name].attrs["units"] = "s"
     if series.serial_number:
-        group["serial_number"] = series.serial_number
+        group["serial_number"] = plain_text(series.serial_number)
     group["bit_depth_readout"] = 8 * dtype.itemsize
     saturation = saturation_value(series, detector, dtype)
     if saturation is not None:

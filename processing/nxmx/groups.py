@@ -17,6 +17,11 @@ def add_group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
     return group
 
 
+def plain_text(text: str) -> str:
+    """Return a text that HDF5 can store: without NUL and lone surrogates."""
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
 class Column:
     """A dataset to which rows are appended in memory first; `write` puts them into the file."""
 

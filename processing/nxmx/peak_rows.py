@@ -1,11 +1,13 @@
 """Spots in the layout of CXI files (Cheetah, CrystFEL's ``--peaks=cxi``)."""
 
+import struct
 from typing import Any
 
 import h5py
+import hdf5plugin
+import lz4.block
 import numpy as np
 
-from braggwatch.processing.nxmx.chunk import bslz4_chunk, bslz4_filter
 from braggwatch.processing.nxmx.groups import Column
 from braggwatch.processing.peaks import Peaks
 
@@ -42,7 +44,7 @@ class PeakRows:
         self._datasets = []
         for name, _, dtype, shift in _FIELDS:
             dataset = group.create_dataset(
-                name, (0, MAX_PEAKS), dtype, maxshape=(None, MAX_PEAKS), chunks=(1, MAX_PEAKS), **bslz4_filter()
+                name, (0, MAX_PEAKS), dtype, maxshape=(None, MAX_PEAKS), chunks=(1, MAX_PEAKS), **hdf5plugin.LZ4()
             )
             if shift:
                 dataset.attrs["convention"] = _CONVENTION
@@ -77,4 +79,15 @@ class PeakRows:
         if shift:
             row[: len(peaks)] += shift
         row[len(peaks) :] = 0
-        return bslz4_chunk(row)
+        return _lz4_chunk(row.tobytes())
+
+
+def _lz4_chunk(row: bytes) -> bytes:
+    """Return a row as the HDF5 filter LZ4 stores it: total and block size, then one block behind its length.
+
+    Plain LZ4 because bitshuffle starts its threads for each call, which costs more than a row is worth.
+    """
+    packed: bytes = lz4.block.compress(row, store_size=False)
+    if len(packed) >= len(row):
+        packed = row  # the filter takes a block of full length as stored
+    return struct.pack(">QII", len(row), len(row), len(packed)) + packed

@@ -14,7 +14,7 @@ from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.nxmx.chunk import bslz4_filter
 from braggwatch.processing.nxmx.geometry import write_detector
-from braggwatch.processing.nxmx.groups import Column, add_group
+from braggwatch.processing.nxmx.groups import Column, add_group, plain_text
 from braggwatch.processing.nxmx.peak_rows import PeakRows
 from braggwatch.processing.nxmx.superblock import clear_writer_flags
 from braggwatch.processing.peaks import Peaks
@@ -63,8 +63,7 @@ class NXmxWriter:
         self.dtype = np.dtype(dtype)
         self.n_images = 0
         self.n_flushed = 0
-        # Locks fail on some network file systems and nobody else writes to a file whose name is ours alone.
-        self._file = h5py.File(path, "x", libver=_LIBRARY_VERSIONS, locking=False)
+        self._file = h5py.File(path, "x", libver=_LIBRARY_VERSIONS)
         try:
             self._write_fixed(series, detector, provenance)
             self._add_growing(series, values or {})
@@ -72,7 +71,9 @@ class NXmxWriter:
             self._file.swmr_mode = True
             self.flush()
         except BaseException:
-            self._file.close()
+            # The name is ours, and a file without its parts is of no use to anybody.
+            path.unlink(missing_ok=True)
+            self._close_file()
             raise
 
     def append(self, shot: Shot, chunk: Any) -> int:
@@ -98,18 +99,25 @@ class NXmxWriter:
     def flush(self) -> None:
         """Make everything appended so far readable by others, now and after a crash of this process."""
         self._peaks.write()
-        for column in (*self._values.values(), *self._crystals.values(), *self._columns.values()):
-            column.write()
-        self._file.flush()
+        try:
+            for column in (*self._values.values(), *self._crystals.values(), *self._columns.values()):
+                column.write()
+            self._file.flush()
+        except RuntimeError as error:  # what h5py makes of a full disk at this point
+            raise OSError(f"cannot flush {self.path}: {error}") from error
         clear_writer_flags(self.path)
         self.n_flushed = self.n_images
 
     def close(self) -> None:
-        """Flush and close the file."""
+        """Flush and close the file; after an OSError it is still open, and this can be called again."""
+        self.flush()
+        self._close_file()
+
+    def _close_file(self) -> None:
         try:
-            self.flush()
-        finally:
             self._file.close()
+        except RuntimeError as error:
+            raise OSError(f"cannot close {self.path}: {error}") from error
 
     def _write_fixed(self, series: Series, detector: Detector, provenance: Mapping[str, str]) -> None:
         file = self._file
@@ -126,30 +134,35 @@ class NXmxWriter:
         source = add_group(entry, "source", "NXsource")
         source["name"] = "unknown"
         sample = add_group(entry, "sample", "NXsample")
-        sample["name"] = series.name or "unknown"
+        sample["name"] = plain_text(series.name) or "unknown"
         sample["depends_on"] = "."
         instrument = add_group(entry, "instrument", "NXinstrument")
         instrument["name"] = "unknown"
         write_detector(file, series, detector, self.dtype)
         process = add_group(entry, "process", "NXprocess")
         for key, text in {"program": "Braggwatch", "date": _iso(now), **provenance}.items():
-            process[_safe_name(key)] = text.replace("\0", "")
+            process[_safe_name(key)] = plain_text(text)
 
     def _add_growing(self, series: Series, values: Mapping[str, float | int | str]) -> None:
         file = self._file
         data = add_group(file["entry"], "data", "NXdata")
         data.attrs["signal"] = "data"
         data.create_dataset(
-            "data", (0, *self.shape), self.dtype, maxshape=(None, *self.shape), chunks=(1, *self.shape), **bslz4_filter()
+            "data",
+            (0, *self.shape),
+            self.dtype,
+            maxshape=(None, *self.shape),
+            chunks=(1, *self.shape),
+            **bslz4_filter(),
         )
         self._pixels = data["data"].id
         file["entry_1/data_1/data"] = h5py.SoftLink("/entry/data/data")
         self._peaks = PeakRows(file)
         beam = add_group(file["entry/instrument"], "beam", "NXbeam")
         frames = add_group(file["entry"], "frames", "NXcollection")
-        frames.attrs["series_key"] = series.key.replace("\0", "")
+        frames.attrs["series_key"] = plain_text(series.key)
         frames.attrs["series_number"] = series.number
-        frames.attrs["series_name"] = series.name.replace("\0", "")
+        frames.attrs["series_name"] = plain_text(series.name)
         # A column of the images' numbers comes last: whoever sees a number finds the rest.
         self._columns = {
             "wavelength": Column(beam, "incident_wavelength", np.float64, units="angstrom"),

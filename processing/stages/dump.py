@@ -1,9 +1,11 @@
 """The stage that writes the images it sees into NXmx files."""
 
+import errno
 import logging
 import os
 import re
 import secrets
+import shutil
 import socket
 import threading
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.processing.chain import Verdict
+from braggwatch.processing.decompression import as_hdf5_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.nxmx import NXmxWriter, bslz4_chunk
@@ -25,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 10.0
 """How long a dump that cannot write waits before it tries again, s."""
+_LEAST_FREE_BYTES = 64 << 20
+"""Room on the disk without which no file is begun."""
 
 
 class DumpSettings(BaseModel):
@@ -76,6 +81,8 @@ class Dump:
         self._provenance = dict(provenance)
         self._name = settings.name or safe_file_name(instance)
         self._writer: NXmxWriter | None = None
+        self._unclosed: list[NXmxWriter] = []
+        """Files that could not be closed when the disk was full."""
         self._series = ""
         self._started = ""
         self._file_number = 0
@@ -137,7 +144,14 @@ class Dump:
         return writer
 
     def _new_file(self, shot: Shot, dtype: np.dtype[Any]) -> NXmxWriter:
-        self.settings.directory.mkdir(parents=True, exist_ok=True)
+        directory = self.settings.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        # A file that the disk has no room for costs a descriptor until there is: better not begun.
+        if shutil.disk_usage(directory).free < _LEAST_FREE_BYTES:
+            raise OSError(errno.ENOSPC, f"less than {_LEAST_FREE_BYTES >> 20} MiB left", str(directory))
+        while self._unclosed:
+            self._unclosed[-1].close()
+            self._unclosed.pop()
         stem = "_".join(
             part
             for part in (
@@ -153,7 +167,7 @@ class Dump:
         )
         self._file_number += 1
         return NXmxWriter(
-            self.settings.directory / f"{stem}.h5",
+            directory / f"{stem}.h5",
             series=shot.series,
             detector=shot.detector,
             dtype=dtype,
@@ -183,19 +197,22 @@ class Dump:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        writer, self._writer = self._writer, None
-        if writer is None:
+        if self._writer is None:
             return
         try:
-            writer.close()
+            self._writer.close()
         except OSError as error:
+            self._unclosed.append(self._writer)
+            self._writer = None
             self._pause(error)
+        self._writer = None
 
     def _pause(self, error: OSError) -> None:
-        because = f"dump {self.instance}: cannot write to {self.settings.directory}: {error}"
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        because = f"dump {self.instance}: cannot write to {self.settings.directory}: {reason}"
         if self.paused_because is None:
             _log.error("%s; hits go on being counted, the next try is in %g s", because, _RETRY_SECONDS)
-        self.paused_because = because
+            self.paused_because = because
         self._retry_at = monotonic() + _RETRY_SECONDS
         self._close()
 
@@ -211,6 +228,8 @@ def safe_file_name(name: str) -> str:
 def _packed(shot: Shot) -> tuple[Any, np.dtype[Any]]:
     """Return the chunk to store and the dtype of the pixels in it."""
     frame = shot.frame
-    if not shot.pixels_changed and frame.encoding.algorithm == "bslz4" and frame.encoding.framing == "hdf5":
-        return frame.payload, np.dtype(frame.dtype)
+    if not shot.pixels_changed and frame.encoding.algorithm == "bslz4":
+        chunk = as_hdf5_chunk(frame.payload, frame.encoding, frame.shape, frame.dtype)
+        if chunk is not None:
+            return chunk, np.dtype(frame.dtype)
     return bslz4_chunk(shot.image), shot.image.dtype

@@ -1,0 +1,347 @@
+"""Dumps: nothing lost, nothing overwritten, readable at any moment."""
+
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from braggwatch.processing.chain import Verdict
+from braggwatch.processing.crystal import Crystal
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.frame import Encoding, Frame, Series
+from braggwatch.processing.nxmx import bslz4_chunk
+from braggwatch.processing.shot import Shot
+from braggwatch.processing.stages.dump import Dump, DumpSettings, safe_file_name
+
+assert hdf5plugin  # importing it registers the filters
+
+SHAPE = (40, 56)
+DETECTOR = Detector.single_panel(
+    SHAPE, pixel_size=75e-6, distance=0.15, beam_center=(27.5, 20.25), photon_energy=12398.42
+)
+SERIES = Series(key="20261122-1", number=7, name="lyso")
+
+
+def image(number: int) -> NDArray[np.uint16]:
+    return np.random.default_rng(number).poisson(3, SHAPE).astype(np.uint16)
+
+
+def shot(number: int, series: Series = SERIES, pixels: NDArray[Any] | None = None, **fields: Any) -> Shot:
+    pixels = image(number) if pixels is None else pixels
+    frame = Frame(
+        series=series.key,
+        number=number,
+        payload=bslz4_chunk(pixels),
+        shape=SHAPE,
+        dtype=pixels.dtype.name,
+        encoding=Encoding("bslz4"),
+        timestamp=1.7e9 + number,
+    )
+    return Shot(series, frame, pixels, DETECTOR, **fields)
+
+
+def make(directory: Path, instance: str = "hit", **settings: Any) -> Dump:
+    dump = Dump(DumpSettings(directory=directory, **settings), instance=instance, provenance={"version": "1.2.3"})
+    dump.begin(SERIES, DETECTOR)
+    return dump
+
+
+def numbers(path: Path) -> list[int]:
+    with h5py.File(path, "r") as file:
+        return [int(n) for n in file["entry/frames/number"]]
+
+
+def test_the_compressed_chunk_is_stored_as_it_came(tmp_path: Path, shared: Path) -> None:
+    with h5py.File(shared / "frames" / "lysozyme_4m.h5") as source:
+        data = source["entry/data/data"]
+        payload, pixels = data.id.read_direct_chunk((3, 0, 0))[1], data[3]
+    detector = Detector.single_panel(pixels.shape, pixel_size=75e-6, distance=0.15, beam_center=(1034.3, 1081.6))
+    frame = Frame(
+        series=SERIES.key,
+        number=3,
+        payload=memoryview(payload),
+        shape=pixels.shape,
+        dtype="uint16",
+        encoding=Encoding("bslz4"),
+    )
+    dump = make(tmp_path)
+    seen = Shot(SERIES, frame, pixels, detector)
+    assert dump.event(seen) is Verdict.KEEP
+    dump.end()
+    with h5py.File(seen.dumped[0].path) as file:
+        written = file["entry/data/data"]
+        assert written.id.read_direct_chunk((0, 0, 0))[1] == payload
+        np.testing.assert_array_equal(written[0], pixels)
+        assert written.chunks == (1, *pixels.shape)
+
+
+def test_changed_pixels_are_written_and_not_those_that_came(tmp_path: Path) -> None:
+    dump = make(tmp_path)
+    calibrated = image(0).astype(np.float32) * 1.5 - 0.25
+    seen = shot(0)
+    seen.image, seen.pixels_changed = calibrated, True
+    dump.event(seen)
+    dump.end()
+    with h5py.File(seen.dumped[0].path) as file:
+        assert file["entry/data/data"].dtype == np.float32
+        np.testing.assert_array_equal(file["entry/data/data"][0], calibrated)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", ">u2", "int32", "uint32", "float64"])
+def test_pixels_that_came_unpacked_are_compressed(tmp_path: Path, dtype: str) -> None:
+    pixels = image(5).astype(dtype)
+    frame = Frame(series="k", number=5, payload=pixels.tobytes(), shape=SHAPE, dtype=dtype, encoding=Encoding())
+    dump = make(tmp_path)
+    seen = Shot(SERIES, frame, pixels[:, ::-1][:, ::-1], DETECTOR)
+    dump.event(seen)
+    dump.end()
+    with h5py.File(seen.dumped[0].path) as file:
+        assert file["entry/data/data"].dtype == pixels.dtype
+        np.testing.assert_array_equal(file["entry/data/data"][0], pixels)
+
+
+def test_files_rotate_and_every_entry_leads_to_its_image(tmp_path: Path) -> None:
+    dump = make(tmp_path, images_per_file=4)
+    shots = [shot(n) for n in range(10)]
+    for one in shots:
+        dump.event(one)
+    dump.end()
+    paths = list(dict.fromkeys(one.dumped[0].path for one in shots))
+    assert [len(numbers(path)) for path in paths] == [4, 4, 2]
+    for one in shots:
+        where = one.dumped[0]
+        assert where.dump == "hit"
+        with h5py.File(where.path) as file:
+            np.testing.assert_array_equal(file["entry/data/data"][where.entry], one.image)
+            assert file["entry/frames/number"][where.entry] == one.number
+            assert file["entry/frames/timestamp"][where.entry] == 1.7e9 + one.number
+
+
+def test_another_dtype_or_another_series_begins_another_file(tmp_path: Path) -> None:
+    dump = make(tmp_path)
+    later = Series(key="20261122-2", number=8)
+    shots = [shot(0), shot(1, pixels=image(1).astype(np.int32)), shot(0, series=later)]
+    for one in shots:
+        dump.event(one)
+    dump.end()
+    files = [one.dumped[0].path for one in shots]
+    assert len(set(files)) == 3
+    with h5py.File(files[2]) as file:
+        assert dict(file["entry/frames"].attrs)["series_key"] == "20261122-2"
+        assert dict(file["entry/frames"].attrs)["series_number"] == 8
+
+
+def test_two_instances_write_the_same_shot_to_two_files(tmp_path: Path) -> None:
+    hits, indexed = make(tmp_path), make(tmp_path, instance="indexed", name="good")
+    seen = shot(0)
+    hits.event(seen)
+    seen.crystals.append(Crystal(np.diag([79.0, 79.0, 38.0])))
+    indexed.event(seen)
+    hits.end()
+    indexed.end()
+    assert [d.dump for d in seen.dumped] == ["hit", "indexed"]
+    first, second = (d.path for d in seen.dumped)
+    assert first.name.startswith("hit_lyso_0007_")
+    assert second.name.startswith("good_lyso_0007_")
+    with h5py.File(first) as a, h5py.File(second) as b:
+        assert a["entry/frames/n_crystals"][0] == 0
+        assert b["entry/frames/n_crystals"][0] == 1
+
+
+def test_no_file_is_made_for_a_series_without_hits(tmp_path: Path) -> None:
+    dump = make(tmp_path / "dumps")
+    dump.end()
+    assert not (tmp_path / "dumps").exists()
+
+
+def test_the_next_run_never_takes_a_name_that_is_there(tmp_path: Path) -> None:
+    seen = []
+    for _ in range(30):
+        dump = make(tmp_path)
+        seen.append(shot(0))
+        dump.event(seen[-1])
+        dump.end()
+    assert len({one.dumped[0].path for one in seen}) == 30
+    assert len(list(tmp_path.iterdir())) == 30
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/x", "/abs", "a\0b", "Über läuft", "結晶", ".hidden", "x" * 10_000, "a\nb", "..", "a b;rm -rf *"]
+)
+def test_a_run_name_from_the_wire_stays_inside_the_directory(tmp_path: Path, name: str) -> None:
+    series = Series(key="k\0k", number=7, name=name)
+    dump = make(tmp_path / "dumps")
+    seen = shot(0, series=series)
+    dump.event(seen)
+    dump.end()
+    path = seen.dumped[0].path
+    assert path.resolve().parent == (tmp_path / "dumps").resolve()
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", path.name)
+    assert len(path.name) < 200
+    assert numbers(path) == [0]
+    assert [p.name for p in tmp_path.iterdir()] == ["dumps"]
+
+
+def test_an_empty_name_still_makes_a_file_name() -> None:
+    assert safe_file_name("") == "_"
+    assert safe_file_name("...") == "_"
+
+
+def test_a_name_in_the_settings_may_not_be_a_path() -> None:
+    with pytest.raises(ValidationError, match="String should match pattern"):
+        DumpSettings(name="../hits")
+
+
+def test_an_image_can_be_read_soon_after_it_was_written_while_the_file_is_open(tmp_path: Path) -> None:
+    dump = make(tmp_path, flush_seconds=0.05)
+    for n in range(3):
+        seen = shot(n)
+        dump.event(seen)
+    deadline = time.monotonic() + 20
+    while len(numbers(seen.dumped[0].path)) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    dump.event(shot(3))
+    dump.end()
+    assert numbers(seen.dumped[0].path) == [0, 1, 2, 3]
+
+
+READER = """
+import sys, time, h5py, hdf5plugin, numpy as np
+swmr = sys.argv[2] == "swmr"
+deadline = time.monotonic() + 60
+with h5py.File(sys.argv[1], "r", swmr=swmr) as file:
+    numbers, data = file["entry/frames/number"], file["entry/data/data"]
+    print("open", flush=True)
+    while len(numbers) < 20 and time.monotonic() < deadline:
+        numbers.refresh(); data.refresh(); time.sleep(0.005)
+    print(len(numbers), [int(data[i].astype(int).sum()) for i in range(len(numbers))])
+"""
+
+
+def test_another_process_follows_a_file_that_grows(tmp_path: Path) -> None:
+    dump = make(tmp_path, flush_seconds=0.0)
+    seen = shot(0)
+    dump.event(seen)
+    path = seen.dumped[0].path
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, str(path), "swmr"], stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "open\n"
+        for n in range(1, 20):
+            dump.event(shot(n))
+            time.sleep(0.002)
+        assert reader.stdout.readline() == f"20 {[int(image(n).sum()) for n in range(20)]}\n"
+    dump.end()
+
+
+WRITER = """
+import itertools, sys
+sys.path.insert(0, sys.argv[1])
+from test_dump import make, shot
+from pathlib import Path
+dump = make(Path(sys.argv[2]), flush_seconds=0.0, images_per_file=100_000)
+for n in itertools.count():
+    one = shot(n)
+    dump.event(one)
+    print(n, one.dumped[0].path, flush=True)
+"""
+
+
+@pytest.mark.parametrize("n_before", [1, 60])
+def test_after_kill_9_everything_flushed_reads_back_without_repair(tmp_path: Path, n_before: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        for _ in range(n_before):
+            line = writer.stdout.readline()
+        os.kill(writer.pid, signal.SIGKILL)
+        lines = [line, *writer.stdout]
+    said, path = [text for text in lines if text.endswith(".h5\n")][-1].split()
+    with h5py.File(path.strip(), "r") as file:
+        n_images = len(file["entry/frames/number"])
+        assert n_images >= int(said) + 1
+        assert list(file["entry/frames/number"]) == list(range(n_images))
+        for n in (0, int(said)):
+            np.testing.assert_array_equal(file["entry/data/data"][n], image(n))
+
+
+def test_a_directory_that_cannot_be_made_pauses_the_dump_and_loses_no_hit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dumps").write_text("a file where the directory should be")
+    dump = make(tmp_path / "dumps")
+    shots = [shot(n) for n in range(3)]
+    with caplog.at_level(logging.ERROR):
+        assert [dump.event(one) for one in shots] == [Verdict.KEEP] * 3
+    assert [one.dumped for one in shots] == [[], [], []]
+    assert dump.not_written == 3
+    assert dump.paused_because == f"dump hit: cannot write to {tmp_path / 'dumps'}: File exists"
+    assert [r.message for r in caplog.records] == [
+        f"{dump.paused_because}; hits go on being counted, the next try is in 10 s"
+    ]
+    (tmp_path / "dumps").unlink()
+    monkeypatch.setattr("braggwatch.processing.stages.dump.monotonic", lambda: time.monotonic() + 11)
+    last = shot(3)
+    dump.event(last)
+    dump.end()
+    assert dump.paused_because is None
+    assert numbers(last.dumped[0].path) == [3]
+
+
+FULL_DISK = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import numpy as np
+from test_dump import SHAPE, make, numbers, shot
+dump = make(Path(sys.argv[2]), flush_seconds=0.0)
+first = [shot(n) for n in range(3)]
+for one in first:
+    dump.event(one)
+# No file may grow beyond this: writing fails in the midst of an image, as on a full disk.
+resource.setrlimit(resource.RLIMIT_FSIZE, (first[0].dumped[0].path.stat().st_size + 6000, resource.RLIM_INFINITY))
+later = [shot(n) for n in range(3, 30)]
+for one in later:
+    dump.event(one)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+dump._retry_at = 0
+last = shot(30)
+dump.event(last)
+dump.end()
+written = sum(bool(one.dumped) for one in later)
+path = first[0].dumped[0].path
+assert numbers(path) == list(range(3 + written)), numbers(path)
+assert written + dump.not_written == len(later)
+assert dump.not_written > 0
+assert last.dumped[0].path != path
+assert numbers(last.dumped[0].path) == [30]
+assert not [link for link in Path("/proc/self/fd").iterdir() if str(link.resolve()).endswith(".h5")]
+"""
+
+
+def test_a_full_disk_pauses_the_dump_and_keeps_what_was_written(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(Path(__file__).parent), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == (
+        f"dump hit: cannot write to {tmp_path}: File too large; hits go on being counted, the next try is in 10 s\n"
+    )
