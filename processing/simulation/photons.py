@@ -150,13 +150,14 @@ def spread_spots(
 
 @numba.njit(nogil=True, cache=True)
 def _integrate_spots(fs, ss, covariance, photons, window, row, column, mean):  # type: ignore[no-untyped-def]
-    """Exact along fs (error function), by the midpoint rule in quarters of a pixel along ss.
+    """Take exact shares of quarter rows along ss, and in each the exact shares of pixels along fs at its middle.
 
-    The rule's error for a normal profile falls as exp(-2 (pi sigma / step)²): 3e-9 at a sigma of a quarter pixel.
+    So nothing is lost from the sum. Pixels of profiles without correlation of fs and ss are exact, those of others right
+    to about 0.2 % of their value.
     """
     n = 0
     for i in range(len(fs)):
-        sigma = sqrt(covariance[i, 2])
+        wide = sqrt(2.0 * covariance[i, 2])
         slope = covariance[i, 1] / covariance[i, 2]
         narrow = sqrt(2.0 * (covariance[i, 0] - slope * covariance[i, 1]))
         for r in range(window[i, 0], window[i, 1]):
@@ -165,13 +166,13 @@ def _integrate_spots(fs, ss, covariance, photons, window, row, column, mean):  #
                 column[n + c - window[i, 2]] = c
                 mean[n + c - window[i, 2]] = 0.0
             for quarter in range(4):
-                off = r + 0.125 + 0.25 * quarter - ss[i]
-                weight = 0.25 * exp(-0.5 * (off / sigma) ** 2) / (sigma * 2.5066282746310002)
-                centre = fs[i] + slope * off
+                low = r + 0.25 * quarter - ss[i]
+                share = 0.5 * (erf((low + 0.25) / wide) - erf(low / wide))
+                centre = fs[i] + slope * (low + 0.125)
                 before = erf((window[i, 2] - centre) / narrow)
                 for c in range(window[i, 2], window[i, 3]):
                     after = erf((c + 1.0 - centre) / narrow)
-                    mean[n + c - window[i, 2]] += 0.5 * photons[i] * weight * (after - before)
+                    mean[n + c - window[i, 2]] += 0.5 * photons[i] * share * (after - before)
                     before = after
             n += max(window[i, 3] - window[i, 2], 0)
 
