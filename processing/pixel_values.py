@@ -1,5 +1,7 @@
 """Which numeric types images may have, and which of their values mean that a pixel knows nothing."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +32,21 @@ class ValidRange:
         low: Any
         high: Any
         if kind.kind == "f":
-            low, high = np.finfo(np.float32).min, np.finfo(np.float32).max
+            largest = float(np.finfo(np.float32).max)
+            low = np.float32(max(detector.flag_below, -largest))
+            high = np.float32(min(detector.flag_above, largest))
         else:
-            low, high = kind.type(np.iinfo(kind).min), kind.type(np.iinfo(kind).max - 1)
-        flags: tuple[float, ...] = tuple(getattr(detector, "flag_values", ()))
-        inside = [flag for flag in flags if low <= flag <= high and (kind.kind == "f" or flag == int(flag))]
-        flagged = np.array(inside, kind)
+            limits = np.iinfo(kind)
+            low = kind.type(_into(detector.flag_below, limits.min, limits.max, math.ceil))
+            high = kind.type(_into(detector.flag_above, limits.min, limits.max - 1, math.floor))
+        between = [flag for flag in detector.flag_values if low <= flag <= high]
+        flagged = np.array([flag for flag in between if kind.kind == "f" or flag == int(flag)]).astype(kind)
         flagged.flags.writeable = False
         return cls(low, high, flagged)
+
+
+def _into(value: float, low: int, high: int, whole: Callable[[float], int]) -> int:
+    return low if value <= low else high if value >= high else whole(value)
 
 
 def plain_image(image: NDArray[Any], detector: Detector) -> NDArray[Any]:

@@ -41,62 +41,50 @@ class Window:
 def radial_bins(detector: Detector, window: Window) -> NDArray[np.uint16]:
     """Return for each pixel its distance from the beam, rounded to whole pixels: ``(ss, fs)`` uint16.
 
-    Pixels that are masked or outside the window hold `LEFT_OUT`. Distances are measured across the beam in the
-    laboratory, in units of the first panel's pixel size, as CrystFEL's peakfinder8 does. Raises ValueError where a
-    pixel is further from the beam than 65534 pixels, or where a resolution is asked for and the photon energy is
-    unknown.
+    Pixels that are masked or outside the window hold `LEFT_OUT`. Raises ValueError where a pixel is further from the
+    beam than 65534 pixels, or where a resolution is asked for and the photon energy is unknown.
     """
-    bins = np.full(detector.shape, LEFT_OUT, np.uint16)
-    unit = detector.panels[0].pixel_size
-    r_min = -1.0 if window.min_radius is None else float(window.min_radius)
-    r_max = np.inf if window.max_radius is None else float(window.max_radius)
-    cos_min, cos_max = _cosines(detector, window)
-    furthest = 0.0
-    for panel in detector.panels:
-        frame = np.array([panel.fs, panel.ss, panel.corner])
-        view = bins[panel.slices]
-        masked = detector.mask[panel.slices]
-        furthest = max(furthest, _fill_panel(view, masked, frame, unit, r_min, r_max, cos_min, cos_max))
-    if round(furthest) >= LEFT_OUT:
+    radius = detector.pixel_radius
+    if window.d_min is None and window.d_max is None:
+        # any array does where nothing is asked of q
+        q = radius
+    elif detector.beam is None:
         raise ValueError(
-            f"a pixel lies {furthest:.0f} pixels from the beam, expected at most 65534: "
+            "d_min and d_max need the photon energy: give the detector a beam, or use min_radius and max_radius"
+        )
+    else:
+        q = detector.q_map()
+    bins = np.empty(detector.shape, np.uint16)
+    furthest = _fill_bins(
+        radius,
+        detector.mask,
+        -1.0 if window.min_radius is None else float(window.min_radius),
+        np.inf if window.max_radius is None else float(window.max_radius),
+        q,
+        1.0 / window.d_max if window.d_max else -1.0,
+        1.0 / window.d_min if window.d_min else np.inf,
+        bins,
+    )
+    if furthest >= LEFT_OUT:
+        raise ValueError(
+            f"a pixel lies {furthest:.0f} pixels from the beam, expected at most {LEFT_OUT - 1}: "
             "check the geometry's corner positions, or set max_radius"
         )
     return bins
 
 
-def _cosines(detector: Detector, window: Window) -> tuple[float, float]:
-    """Return the lowest and highest cosine of the scattering angle 2 theta inside the window."""
-    if window.d_min is None and window.d_max is None:
-        return -2.0, 2.0
-    if detector.beam is None:
-        raise ValueError(
-            "d_min and d_max need the photon energy: give the detector a beam, or use min_radius, max_radius"
-        )
-    wavelength = detector.beam.wavelength
-    # d = wavelength / (2 sin theta), and cos 2 theta = 1 - 2 sin^2 theta
-    low = -2.0 if not window.d_min else 1.0 - (wavelength / window.d_min) ** 2 / 2.0
-    high = 2.0 if not window.d_max else 1.0 - (wavelength / window.d_max) ** 2 / 2.0
-    return low, high
-
-
 @njit(nogil=True, cache=True)
-def _fill_panel(bins, masked, frame, unit, r_min, r_max, cos_min, cos_max):  # type: ignore[no-untyped-def]
-    """Write the bin of each unmasked pixel inside the window into `bins`; return the largest distance among them."""
+def _fill_bins(radius, masked, r_min, r_max, q, q_min, q_max, bins):  # type: ignore[no-untyped-def]
+    """Write the bin of each pixel; return the largest distance, rounded, of those that are not left out."""
     furthest = 0.0
     for row in range(bins.shape[0]):
         for column in range(bins.shape[1]):
-            if masked[row, column]:
-                continue
-            x = frame[2, 0] + (column + 0.5) * frame[0, 0] + (row + 0.5) * frame[1, 0]
-            y = frame[2, 1] + (column + 0.5) * frame[0, 1] + (row + 0.5) * frame[1, 1]
-            z = frame[2, 2] + (column + 0.5) * frame[0, 2] + (row + 0.5) * frame[1, 2]
-            across = x * x + y * y
-            radius = np.sqrt(across) / unit
-            cosine = z / np.sqrt(across + z * z)
-            if r_min < radius < r_max and cos_min <= cosine <= cos_max:
-                furthest = max(furthest, radius)
-                bins[row, column] = np.uint16(min(np.rint(radius), 65535.0))
+            bins[row, column] = LEFT_OUT
+            inside = r_min < radius[row, column] < r_max and q_min <= q[row, column] <= q_max
+            if inside and not masked[row, column]:
+                whole = np.rint(np.float64(radius[row, column]))
+                furthest = max(furthest, whole)
+                bins[row, column] = np.uint16(min(whole, 65535.0))
     return furthest
 
 
