@@ -8,6 +8,7 @@ import argparse
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -30,9 +31,10 @@ def main() -> None:
     simulator.simulate(0)
     print(f"set-up and first image (with compilation, if not cached)  {time.perf_counter() - start:7.2f} s")
     for lattices in (0, 1, 2):
-        taken = [seconds(lambda seed=seed, k=lattices: simulator.simulate(seed, k)) for seed in range(n)]
+        taken = [seconds(partial(simulator.simulate, seed, lattices)) for seed in range(n)]
         print(
-            f"image with {lattices} lattices: minimum {min(taken) * 1e3:6.1f} ms, median {np.median(taken) * 1e3:6.1f} ms"
+            f"image with {lattices} lattices: "
+            f"minimum {min(taken) * 1e3:6.1f} ms, median {np.median(taken) * 1e3:6.1f} ms"
         )
     image, _ = simulator.simulate(1)
     taken = [seconds(lambda: compress_bslz4(image)) for _ in range(n)]
