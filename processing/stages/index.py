@@ -1,0 +1,86 @@
+"""Which lattices does the shot hold?"""
+
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from braggwatch.processing.chain import Verdict
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.frame import Series
+from braggwatch.processing.indexer import Indexer
+from braggwatch.processing.shot import Shot
+from braggwatch.processing.unit_cell import UnitCell
+
+
+def read_cell(text: str) -> UnitCell:
+    """Return the cell that a settings value stands for: six numbers and a space group, or a CrystFEL .cell file.
+
+    Raises ValueError with what was expected and what was found.
+    """
+    if not text.strip().lower().endswith(".cell"):
+        return UnitCell.from_string(text)
+    path = Path(text.strip()).expanduser()
+    try:
+        return UnitCell.from_crystfel_cell(path)
+    except OSError as error:
+        raise ValueError(f"the cell file {path} cannot be read: {error.strerror}") from None
+
+
+class IndexSettings(BaseModel):
+    """Which cell is looked for, and when a lattice is believed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cell: str = Field(
+        description="The unit cell that is looked for: a b c in Angstrom, alpha beta gamma in degrees and the space "
+        "group or lattice, such as '79.2 79.2 38.0 90 90 90 P43212'; or the path of a CrystFEL .cell file.",
+    )
+    length_tolerance: float = Field(
+        default=0.05,
+        gt=0,
+        lt=0.5,
+        description="Fraction by which a, b and c of a lattice may differ from the cell's.",
+    )
+    angle_tolerance: float = Field(
+        default=3.0,
+        gt=0,
+        lt=30,
+        description="Degrees by which alpha, beta and gamma of a lattice may differ from the cell's.",
+    )
+    min_spots: int = Field(default=8, ge=4, description="A lattice explains at least this many spots.")
+    max_lattices: int = Field(default=1, ge=1, le=20, description="Look for at most this many lattices in a shot.")
+
+    @field_validator("cell")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        read_cell(text)
+        return text
+
+
+class Index:
+    """Finds lattices of a known cell among a shot's peaks; a shot without any is skipped."""
+
+    def __init__(self, settings: IndexSettings) -> None:
+        self._indexer = Indexer(
+            read_cell(settings.cell),
+            length_tolerance=settings.length_tolerance,
+            angle_tolerance=settings.angle_tolerance,
+            min_spots=settings.min_spots,
+            max_lattices=settings.max_lattices,
+        )
+
+    def begin(self, series: Series, detector: Detector) -> None:
+        """Compile the kernels: any list of enough spots runs through all of them."""
+        q = np.random.default_rng(0).uniform(-0.2, 0.2, (max(12, self._indexer.min_spots), 3))
+        self._indexer(q)
+
+    def event(self, shot: Shot) -> Verdict:
+        """Put the lattices of the shot's peaks into it."""
+        if shot.peaks is None or not len(shot.peaks):
+            return Verdict.SKIP
+        shot.crystals = self._indexer.index(shot.peaks, shot.detector)
+        return Verdict.KEEP if shot.crystals else Verdict.SKIP
+
+    def end(self) -> None:
+        """Nothing is left open."""
