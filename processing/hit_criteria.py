@@ -67,8 +67,7 @@ class BrightPixel:
         if not threshold <= float(valid.high):
             return False
         level = flat.dtype.type(threshold if flat.dtype.kind == "f" else np.ceil(threshold))
-        truth = np.empty(0, f"u{flat.itemsize}")
-        return bool(_any_reaches(flat, self._starts, self._stops, level, valid.high, valid.flagged, truth))
+        return bool(_any_reaches(flat, self._starts, self._stops, level, valid.high, valid.flagged, valid.truth))
 
 
 @njit(nogil=True, cache=True)

@@ -12,7 +12,7 @@ from braggwatch.processing.pixel_values import ValidRange, plain_image
 from braggwatch.processing.radial_background import RadialBackground
 from braggwatch.processing.radial_bins import RingPixels, Window, radial_bins
 
-SAMPLES_PER_RING = 256
+SAMPLES_PER_RING = 128
 """Pixels that stand for a ring with sampled statistics."""
 
 
@@ -55,7 +55,7 @@ class PeakFinder:
         `threshold` (ADU) is the least that a spot's pixel exceeds, whatever the statistics say. `local_bg_radius`
         (pixels): the local background is taken from a disc of twice this radius. `min_radius`, `max_radius` (pixels
         from the beam) and `d_min`, `d_max` (Angstrom) bound the area searched; None leaves a side open. The search ends
-        after `max_peaks` spots. `statistics` are taken over all pixels of a ring (``exact``) or over about 256 of them
+        after `max_peaks` spots. `statistics` are taken over all pixels of a ring (``exact``) or over about 128 of them
         (``sampled``, much faster). Raises ValueError for values that make no sense.
         """
         _check(threshold, min_snr, min_pixels, max_pixels, local_bg_radius, max_peaks, statistics)
@@ -77,7 +77,7 @@ class PeakFinder:
         # Memory that is never written costs nothing; only a spot as large as a panel would touch all of it.
         self._queue = np.empty((max(p.shape[0] * p.shape[1] for p in detector.panels), 2), np.int32)
         self._found = np.empty((8, max_peaks), np.float32)
-        self._valid: dict[str, ValidRange] = {}
+        self._by_dtype: dict[str, tuple[ValidRange, NDArray[Any]]] = {}
 
     def warm_up(self, dtype: DTypeLike) -> None:
         """Compile for images of one type, so that the first real image takes no longer than the rest."""
@@ -91,26 +91,25 @@ class PeakFinder:
         infinities count as masked. Raises ValueError for another shape, TypeError for other types.
         """
         flat = plain_image(image, self.detector)
-        valid = self._valid_range(flat.dtype)
+        valid, floors = self._prepared(flat.dtype)
         background, tiles = self._background, self._tiles
         background.update(flat, valid)
-        peak_search.lowest_cuts(background.cut, self._lowest)
+        peak_search.set_floors(background.cut, tiles.rings, self._lowest, valid.high, floors)
         n = peak_search.search(
-            flat.reshape(self.detector.shape), self._bins, valid.low, valid.high, valid.flagged, tiles.boxes,
-            tiles.rings, self._lowest, background.cut, background.mean, self._panels, self._disc, self._min_snr,
-            *self._sizes, self._seen, self._next_stamp(), self._queue,
-            np.empty(0, f"u{flat.itemsize}"), self._found,
+            flat.reshape(self.detector.shape), self._bins, valid.low, valid.high, valid.flagged, valid.truth,
+            tiles.strips, tiles.columns, floors, background.cut, background.mean, self._panels, self._disc,
+            self._min_snr, *self._sizes, self._seen, self._next_stamp(), self._queue, self._found,
         )  # fmt: skip
         fs, ss, panel, intensity, mean, snr, n_pixels, max_value = self._found[:, :n].copy()
-        return Peaks(
-            fs, ss, panel.astype(np.int16), intensity, mean, snr, n_pixels.astype(np.int32), max_value
-        )  # fmt: skip
+        return Peaks(fs, ss, panel.astype(np.int16), intensity, mean, snr, n_pixels.astype(np.int32), max_value)
 
-    def _valid_range(self, dtype: np.dtype[Any]) -> ValidRange:
-        valid = self._valid.get(dtype.name)
-        if valid is None:
-            valid = self._valid[dtype.name] = ValidRange.of(dtype, self.detector)
-        return valid
+    def _prepared(self, dtype: np.dtype[Any]) -> tuple[ValidRange, NDArray[Any]]:
+        """Return what depends on the image's type: the values that count, and work space for the tiles' floors."""
+        prepared = self._by_dtype.get(dtype.name)
+        if prepared is None:
+            prepared = ValidRange.of(dtype, self.detector), np.empty(len(self._tiles.rings), dtype)
+            self._by_dtype[dtype.name] = prepared
+        return prepared
 
     def _next_stamp(self) -> np.uint8:
         """A new mark for pixels seen, so that the map of them need not be wiped for each image."""

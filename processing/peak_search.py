@@ -21,33 +21,44 @@ FS, SS, PANEL, INTENSITY, BACKGROUND, SNR, N_PIXELS, MAX_VALUE = range(8)
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Rectangles of pixels in which a spot can start, that is all but the outermost rows and columns of a panel."""
+    """Rectangles of pixels in which a spot can start, that is all but the outermost rows and columns of a panel.
 
-    boxes: NDArray[np.int32]
-    """``(n, 5)``: first row, one past the last, first column, one past the last, panel."""
+    They lie in strips across a panel, so that the search can go along whole rows, as memory is read fastest.
+    """
+
+    strips: NDArray[np.int32]
+    """``(n_strips, 5)``: first row, one past the last, panel, first tile, one past the last."""
+    columns: NDArray[np.int32]
+    """``(n_tiles, 2)``: first column, one past the last."""
     rings: NDArray[np.int32]
-    """``(n, 2)``: smallest and largest bin among its pixels."""
+    """``(n_tiles, 2)``: smallest and largest bin among its pixels."""
     n_levels: int
     """How many lengths 1, 2, 4 … of runs of bins are needed to cover the bins of any tile with two runs."""
 
     @classmethod
     def of(cls, detector: Detector, bins: NDArray[np.uint16]) -> "Tiles":
         """Cut the panels into tiles and leave out those with no usable pixel."""
-        boxes = []
+        strips, columns, rings = [], [], []
+        n_tiles = 0
         for index, panel in enumerate(detector.panels):
-            top, left, right = panel.ss_start + 1, panel.fs_start + 1, panel.fs_stop - 1
-            for row in range(top, panel.ss_stop - 1, TILE_ROWS):
+            left, right = panel.fs_start + 1, panel.fs_stop - 1
+            stops = np.minimum(np.arange(left, right, TILE_COLUMNS) + TILE_COLUMNS, right)
+            # A last tile that would be narrower begins earlier: only full rows of a tile are compared fast.
+            across = np.stack([np.maximum(stops - TILE_COLUMNS, left), stops], axis=1).astype(np.int32)
+            for row in range(panel.ss_start + 1, panel.ss_stop - 1, TILE_ROWS):
                 end = min(row + TILE_ROWS, panel.ss_stop - 1)
-                for column in range(left, right, TILE_COLUMNS):
-                    stop = min(column + TILE_COLUMNS, right)
-                    # A last tile that would be narrower begins earlier: only full rows of a tile are compared fast.
-                    boxes.append((row, end, max(left, stop - TILE_COLUMNS), stop, index))
-        all_boxes = np.array(boxes, np.int32).reshape(-1, 5)
-        rings = np.empty((len(all_boxes), 2), np.int32)
-        _find_rings(bins, all_boxes, rings)
-        used = rings[:, 0] <= rings[:, 1]
-        span = int((rings[used, 1] - rings[used, 0]).max(initial=0)) + 1
-        return cls(all_boxes[used], rings[used], span.bit_length())
+                found = np.empty_like(across)
+                _find_rings(bins[row:end], across, found)
+                used = found[:, 0] <= found[:, 1]
+                columns.append(across[used])
+                rings.append(found[used])
+                strips.append((row, end, index, n_tiles, n_tiles + int(used.sum())))
+                n_tiles = strips[-1][-1]
+        empty = np.empty((0, 2), np.int32)
+        all_rings = np.concatenate([empty, *rings])
+        span = int((all_rings[:, 1] - all_rings[:, 0]).max(initial=0)) + 1
+        strip_array = np.array(strips, np.int32).reshape(-1, 5)
+        return cls(strip_array, np.concatenate([empty, *columns]), all_rings, span.bit_length())
 
 
 def disc(radius: int) -> NDArray[np.int32]:
@@ -62,11 +73,12 @@ def disc(radius: int) -> NDArray[np.int32]:
 
 
 @njit(nogil=True, cache=True)
-def _find_rings(bins, boxes, rings):  # type: ignore[no-untyped-def]
-    for tile in range(len(boxes)):
+def _find_rings(bins, columns, rings):  # type: ignore[no-untyped-def]
+    """Write the smallest and largest bin of each tile of one strip; the smallest is the larger where there is none."""
+    for tile in range(len(columns)):
         low, high = np.int32(LEFT_OUT), np.int32(-1)
-        for row in range(boxes[tile, 0], boxes[tile, 1]):
-            for column in range(boxes[tile, 2], boxes[tile, 3]):
+        for row in range(len(bins)):
+            for column in range(columns[tile, 0], columns[tile, 1]):
                 ring = bins[row, column]
                 if ring != LEFT_OUT:
                     low, high = min(low, np.int32(ring)), max(high, np.int32(ring))
@@ -74,8 +86,12 @@ def _find_rings(bins, boxes, rings):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def lowest_cuts(cut, lowest):  # type: ignore[no-untyped-def]
-    """Fill ``lowest[level, k]`` with the minimum of `cut` over the ``2**level`` rings from k."""
+def set_floors(cut, rings, lowest, high, floors):  # type: ignore[no-untyped-def]
+    """Write for each tile a value, in the image's type, that is not above the cut of any of its rings.
+
+    `lowest` is work space, ``(n_levels, n_bins)``: ``lowest[level, k]`` becomes the lowest cut of the ``2**level``
+    rings from k, so that two of them cover any run of rings. `high` is the largest value that counts.
+    """
     n = lowest.shape[1]
     lowest[0, :] = cut[:n]
     for level in range(1, len(lowest)):
@@ -83,6 +99,14 @@ def lowest_cuts(cut, lowest):  # type: ignore[no-untyped-def]
         for k in range(n - half):
             lowest[level, k] = min(lowest[level - 1, k], lowest[level - 1, k + half])
         lowest[level, n - half :] = lowest[level - 1, n - half :]
+    for tile in range(len(rings)):
+        first, last = rings[tile, 0], rings[tile, 1]
+        level = 0
+        while (2 << level) <= last - first + 1:
+            level += 1
+        threshold = min(lowest[level, first], lowest[level, last + 1 - (1 << level)])
+        # Cuts are never negative, so for integers cutting off the fraction rounds down: v > 7.3 is v > 7.
+        floors[tile] = high if threshold >= high else floors.dtype.type(threshold)
 
 
 @njit(nogil=True, cache=True)
@@ -101,47 +125,41 @@ def _any_between(row, floor, high, truth):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def search(  # type: ignore[no-untyped-def]
-    image, bins, low, high, flagged, boxes, rings, lowest, cut, mean, panels, ring_offsets,
-    min_snr, min_pixels, max_pixels, seen, stamp, queue, truth, out,
+    image, bins, low, high, flagged, truth, strips, columns, floors, cut, mean, panels, ring_offsets,
+    min_snr, min_pixels, max_pixels, seen, stamp, queue, out,
 ):  # fmt: skip
     """Find the spots of one image and return how many; their properties stand in the columns of `out`.
 
-    `image` is ``(ss, fs)``; `bins`, `cut` and `mean` as in `RadialBackground`, `boxes` and `rings` as in `Tiles`,
-    `lowest` from `lowest_cuts`; `panels` ``(n, 4)``: first row, one past the last, first column, one past the last.
-    Pixels of `seen` that hold `stamp` are taken as part of a spot that was looked at already. `truth` is an array of
-    unsigned integers as wide as a pixel. The search ends when `out` is full.
+    `image` is ``(ss, fs)``; `bins`, `cut` and `mean` as in `RadialBackground`, `strips` and `columns` as in `Tiles`,
+    `floors` from `set_floors`; `panels` ``(n, 4)``: first row, one past the last, first column, one past the last.
+    Pixels of `seen` that hold `stamp` are taken as part of a spot that was looked at already. The search ends when
+    `out` is full. `low`, `high`, `flagged` and `truth` as in `ValidRange`.
     """
     n_found = 0
-    for tile in range(len(boxes)):
-        level = 0
-        first, last = rings[tile, 0], rings[tile, 1]
-        while (2 << level) <= last - first + 1:
-            level += 1
-        threshold = min(lowest[level, first], lowest[level, last + 1 - (1 << level)])
-        if threshold >= high:
-            continue
-        # Thresholds are never negative, so for integers cutting off the fraction rounds down: v > 7.3 as v > 7.
-        floor = image.dtype.type(threshold)
-        left, right, panel = boxes[tile, 2], boxes[tile, 3], boxes[tile, 4]
-        for row in range(boxes[tile, 0], boxes[tile, 1]):
-            full = right - left == TILE_COLUMNS
-            if full and not _any_between(image[row, left:right], floor, high, truth):
-                continue
-            for column in range(left, right):
-                value = image[row, column]
-                if not (floor < value <= high) or seen[row, column] == stamp:
+    for strip in range(len(strips)):
+        panel, first_tile, last_tile = strips[strip, 2], strips[strip, 3], strips[strip, 4]
+        for row in range(strips[strip, 0], strips[strip, 1]):
+            for tile in range(first_tile, last_tile):
+                left, right = columns[tile, 0], columns[tile, 1]
+                floor = floors[tile]
+                full = right - left == TILE_COLUMNS
+                if full and not _any_between(image[row, left:right], floor, high, truth):
                     continue
-                if not np.float32(value) > cut[bins[row, column]] or _is_flagged(value, flagged):
-                    continue
-                n = _grow(image, bins, high, flagged, cut, panels[panel], seen, stamp, queue, row, column)
-                if min_pixels <= n <= max_pixels and _measure(
-                    image, bins, low, high, flagged, cut, mean, panels[panel], ring_offsets, queue[:n], min_snr,
-                    out[:, n_found],
-                ):  # fmt: skip
-                    out[PANEL, n_found] = panel
-                    n_found += 1
-                    if n_found == out.shape[1]:
-                        return n_found
+                for column in range(left, right):
+                    value = image[row, column]
+                    if not (floor < value <= high) or seen[row, column] == stamp:
+                        continue
+                    if not np.float32(value) > cut[bins[row, column]] or _is_flagged(value, flagged):
+                        continue
+                    n = _grow(image, bins, high, flagged, cut, panels[panel], seen, stamp, queue, row, column)
+                    if min_pixels <= n <= max_pixels and _measure(
+                        image, bins, low, high, flagged, cut, mean, panels[panel], ring_offsets, queue[:n], min_snr,
+                        out[:, n_found],
+                    ):  # fmt: skip
+                        out[PANEL, n_found] = panel
+                        n_found += 1
+                        if n_found == out.shape[1]:
+                            return n_found
     return n_found
 
 

@@ -24,6 +24,8 @@ class ValidRange:
     """Highest value that counts: one below the largest integer, which detectors write for pixels that know nothing."""
     flagged: NDArray[Any]
     """``(n,)``: values in between that the detector's description sets aside."""
+    truth: NDArray[Any]
+    """``(0,)``: unsigned integers as wide as a pixel, the type in which kernels keep answers about pixels."""
 
     @classmethod
     def of(cls, dtype: DTypeLike, detector: Detector) -> "ValidRange":
@@ -42,7 +44,7 @@ class ValidRange:
         between = [flag for flag in detector.flag_values if low <= flag <= high]
         flagged = np.array([flag for flag in between if kind.kind == "f" or flag == int(flag)]).astype(kind)
         flagged.flags.writeable = False
-        return cls(low, high, flagged)
+        return cls(low, high, flagged, np.empty(0, f"u{kind.itemsize}"))
 
 
 def _into(value: float, low: int, high: int, whole: Callable[[float], int]) -> int:

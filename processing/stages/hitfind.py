@@ -73,7 +73,7 @@ class HitfindSettings(BaseModel):
     )
     statistics: Literal["sampled", "exact"] = Field(
         default="sampled",
-        description="Background of each ring about the beam from about 256 of its pixels (sampled) or from all of them "
+        description="Background of each ring about the beam from about 128 of its pixels (sampled) or from all of them "
         "(exact; several times slower).",
     )
 
