@@ -141,7 +141,7 @@ def unpack_blocks(
             return CUT, at
         size = packed[at] << 24 | packed[at + 1] << 16 | packed[at + 2] << 8 | packed[at + 3]
         at += 4
-        if size > packed.size - at:
+        if size > min(packed.size - at, 0x7FFFFFFF):
             return CUT, at
         if state != 0:
             unpacked = _unzstd(zstd, state, packed, at, size, planes, n * out.itemsize)
