@@ -53,15 +53,17 @@ def load_mask(
         return np.asarray(values != 0)
     if values.dtype.kind not in "iub" or values.dtype.itemsize > 8:
         raise ValueError(f"{source}: expected a mask of whole numbers, to be read by its bits; found {values.dtype}")
-    bits = values.astype(np.int64, casting="unsafe")
-    return np.asarray(((bits & good_bits) != good_bits) | ((bits & (bad_bits or 0)) != 0))
+    bits, good, bad = values.astype(np.uint64), np.uint64(good_bits), np.uint64(bad_bits or 0)
+    return np.asarray(((bits & good) != good) | ((bits & bad) != 0))
 
 
 def _load_npy(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
     try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped = np.lib.format.open_memmap(path, mode="r")
     except ValueError as error:
-        raise ValueError(f"{path}: expected a .npy file with an array of numbers ({error}); {NO_PICKLES}") from error
+        raise ValueError(
+            f"{path}: expected a .npy file with an array of numbers ({error}). If there is a pickle in it: {NO_PICKLES}"
+        ) from error
     _check(str(path), mapped.shape, mapped.dtype, shape)
     return np.array(mapped).reshape(shape)
 

@@ -43,7 +43,7 @@ def _index(text: str) -> int:
 
 
 def _bits(text: str) -> int:
-    if not re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}|\d{1,20}", text):
+    if not re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}|\d{1,19}", text):
         raise ValueError("a bit mask such as 0x00ff or 255")
     return int(text, 16) if text[:2] in ("0x", "0X") else int(text)
 

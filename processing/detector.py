@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -162,7 +163,7 @@ class Detector:
             flag_values=_markers_of(series.dtype),
         )
 
-    def with_mask(self, mask: NDArray[np.bool_]) -> "Detector":
+    def with_mask(self, mask: NDArray[Any]) -> "Detector":
         """Return this detector with further pixels masked; `mask` is ``(ss, fs)``, nonzero = masked."""
         if mask.shape != self.shape:
             raise ValueError(f"the mask's shape is {mask.shape}, expected the image's {self.shape}")

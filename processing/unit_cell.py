@@ -166,7 +166,7 @@ class UnitCell:
             return np.asarray(1.0 / np.linalg.norm(np.asarray(hkl, float) @ self.B.T, axis=-1))
 
     def is_absent(self, hkl: ArrayLike) -> NDArray[np.bool_]:
-        """Tell which reflections, ``(n, 3)``, the space group forbids by centring, screw axis or glide plane; ``(n,)``."""
+        """Tell which reflections ``(n, 3)`` the space group forbids (centring, screw axes, glide planes), ``(n,)``."""
         indices = np.ascontiguousarray(hkl, np.int32)
         if indices.ndim != 2 or indices.shape[1] != 3:
             raise ValueError(f"expected Miller indices of shape (n, 3), found {indices.shape}")

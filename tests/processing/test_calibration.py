@@ -1,0 +1,211 @@
+"""Darks and masks from files, and images less their dark."""
+
+import re
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from braggwatch.processing.calibration import Calibration, load_array, load_mask
+
+SHAPE = (6, 4)
+DARK = np.arange(24, dtype=np.float64).reshape(SHAPE) / 7
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", ">u2"])
+def test_the_dark_is_subtracted_and_bad_values_become_nan(dtype: str) -> None:
+    image = np.arange(24).reshape(SHAPE).astype(dtype)
+    expected = np.arange(24).reshape(SHAPE) - DARK
+    if image.dtype.kind == "f":
+        image[2, 3] = expected[2, 3] = np.nan
+    else:
+        image[2, 3] = np.iinfo(dtype).max
+        expected[2, 3] = np.nan
+    result = Calibration(DARK).subtract(image)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_smallest_signed_value_and_flagged_values_become_nan() -> None:
+    image = np.zeros(SHAPE, np.int16)
+    image[0, :] = [-32768, 32767, 5, 6]
+    result = Calibration(DARK, flag_values=(5.0, 65535.0, 0.5)).subtract(image)
+    np.testing.assert_array_equal(np.isnan(result[0]), [True, True, True, False])
+    assert not np.isnan(result[1:]).any()
+    floats = Calibration(DARK, flag_values=(5.0,)).subtract(image.astype(np.float32))
+    np.testing.assert_array_equal(np.isnan(floats[0]), [False, False, True, False])
+
+
+def test_zero_of_an_unsigned_image_is_a_measurement() -> None:
+    np.testing.assert_allclose(Calibration(DARK).subtract(np.zeros(SHAPE, np.uint16)), -DARK, rtol=1e-6)
+
+
+def test_one_output_serves_all_images_and_the_input_is_left_alone() -> None:
+    calibration = Calibration(DARK)
+    image = np.full(SHAPE, 9, np.uint16)
+    first = calibration.subtract(image)
+    assert calibration.subtract(image[::-1, ::-1]) is first
+    np.testing.assert_allclose(first, 9 - DARK, rtol=1e-6)
+    assert (image == 9).all()
+
+
+def test_views_of_strides_are_read_right() -> None:
+    big = np.arange(96, dtype=np.uint16).reshape(12, 8)
+    np.testing.assert_allclose(Calibration(DARK).subtract(big[::2, 1::2]), big[::2, 1::2] - DARK, rtol=1e-6)
+
+
+def test_noise_rules_pixels_out() -> None:
+    noise = np.ones(SHAPE)
+    noise[0] = [0.0, np.nan, 3.0, 3.1]
+    noise[1, 0], noise[1, 1] = -1.0, np.inf
+    dark = DARK.copy()
+    dark[5, 3] = np.nan
+    mask = Calibration(dark, noise, max_noise=3.0).mask
+    assert sorted(zip(*np.nonzero(mask), strict=True)) == [(0, 0), (0, 1), (0, 3), (1, 0), (1, 1), (5, 3)]
+    assert not Calibration(DARK).mask.any()
+    assert Calibration(DARK, np.full(SHAPE, 1e30)).mask.sum() == 0
+    assert Calibration(DARK, np.zeros(SHAPE)).mask.all()
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((4, 6), np.uint16), "the image's shape is (4, 6), the dark image's is (6, 4)"),
+        (np.zeros(SHAPE, np.complex64), "expected an image of integers or floats, found complex64"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(image: NDArray[np.generic], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Calibration(DARK).subtract(image)
+
+
+def test_darks_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=re.escape("the noise's shape is (4, 6), expected the dark image's (6, 4)")):
+        Calibration(DARK, DARK.T)
+    with pytest.raises(ValueError, match=re.escape("the dark image's shape is (24,), expected (ss, fs)")):
+        Calibration(DARK.ravel())
+    with pytest.raises(ValueError, match=re.escape("max_noise must be positive, found -1")):
+        Calibration(DARK, DARK, max_noise=-1)
+    with pytest.raises(ValueError, match="max_noise needs the noise: expected a file with the standard deviation"):
+        Calibration.load(None, shape=SHAPE, max_noise=3.0)
+
+
+@pytest.fixture
+def h5(tmp_path: Path) -> Path:
+    path = tmp_path / "dark.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("calibration/average", data=DARK, **hdf5plugin.Bitshuffle())
+        file["calibration/comment"] = "made by hand"
+    return path
+
+
+def test_the_only_image_in_an_hdf5_file_is_found(h5: Path) -> None:
+    np.testing.assert_array_equal(load_array(h5, SHAPE), DARK)
+    np.testing.assert_array_equal(load_array(f"{h5}:/calibration/average", SHAPE), DARK)
+
+
+def test_of_several_images_one_must_be_named(h5: Path) -> None:
+    with h5py.File(h5, "a") as file:
+        file["noise"] = np.ones(SHAPE)
+    with pytest.raises(
+        ValueError, match=re.escape("dark.h5: expected one dataset of two or three dimensions, found: ")
+    ):
+        load_array(h5, SHAPE)
+    with pytest.raises(ValueError, match=re.escape("/calibration/average (6, 4), /noise (6, 4); say which one as")):
+        load_array(h5, SHAPE)
+    assert load_array(f"{h5}:/noise", SHAPE).sum() == 24
+    with pytest.raises(
+        ValueError, match=re.escape("expected a dataset /calibration, found of two or three dimensions: /cal")
+    ):
+        load_array(f"{h5}:/calibration", SHAPE)
+
+
+def test_a_file_without_an_image_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file["x"] = 3
+    with pytest.raises(ValueError, match="expected one dataset of two or three dimensions, found: none"):
+        load_array(tmp_path / "empty.h5", SHAPE)
+
+
+def test_npy_files_and_stacks_of_modules_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "dark.npy"
+    np.save(path, DARK.reshape(2, 3, 4))
+    np.testing.assert_array_equal(load_array(path, SHAPE), DARK)
+    np.save(path, DARK.reshape(3, 2, 4)[:2])
+    with pytest.raises(
+        ValueError, match=re.escape("expected the image's shape (6, 4), or modules that stack up to it; found")
+    ):
+        load_array(path, SHAPE)
+    np.save(path, DARK.reshape(2, 4, 3))
+    with pytest.raises(ValueError, match=re.escape("found (2, 4, 3)")):
+        load_array(path, SHAPE)
+
+
+def test_a_dark_and_its_noise_are_loaded_together(h5: Path, tmp_path: Path) -> None:
+    noise = np.ones(SHAPE)
+    noise[3, 2] = 0
+    np.save(tmp_path / "noise.npy", noise)
+    calibration = Calibration.load(h5, tmp_path / "noise.npy", shape=SHAPE)
+    np.testing.assert_allclose(calibration.subtract(np.ones(SHAPE, np.uint16)), 1 - DARK, rtol=1e-6, atol=1e-7)
+    assert list(zip(*np.nonzero(calibration.mask), strict=True)) == [(3, 2)]
+    noise_only = Calibration.load(None, tmp_path / "noise.npy", shape=SHAPE)
+    assert (noise_only.subtract(np.ones(SHAPE, np.uint16)) == 1).all()
+    assert noise_only.mask.sum() == 1
+
+
+PICKLES_ARE_NOT_READ = re.escape(
+    "pickles are not read, because loading one can run any program. In the Python that wrote"
+)
+
+
+def test_pickles_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    for name in ("dark.pickle", "dark.PKL", "dark"):
+        (tmp_path / name).write_bytes(b"\x80\x02}q\x00.")
+        with pytest.raises(ValueError, match=PICKLES_ARE_NOT_READ):
+            load_array(tmp_path / name, SHAPE)
+    np.save(tmp_path / "dark.npy", np.array([{}], object))
+    with pytest.raises(ValueError, match=PICKLES_ARE_NOT_READ):
+        load_array(tmp_path / "dark.npy", SHAPE)
+    with pytest.raises(ValueError, match=re.escape("numpy.save('dark.npy', data)")):
+        load_array(tmp_path / "dark.npy", SHAPE)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"not an array", b"PK\x03\x04"])
+def test_npy_files_that_are_none_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "dark.npy").write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape("expected a .npy file with an array of numbers")):
+        load_array(tmp_path / "dark.npy", SHAPE)
+
+
+def test_files_that_are_missing_or_hold_no_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=re.escape("gone.h5: no such file")):
+        load_array(tmp_path / "gone.h5", SHAPE)
+    np.save(tmp_path / "words.npy", np.full(SHAPE, "a"))
+    with pytest.raises(ValueError, match="expected an array of numbers, found <U1"):
+        load_array(tmp_path / "words.npy", SHAPE)
+
+
+def test_masks_are_read_in_either_convention(tmp_path: Path) -> None:
+    path = tmp_path / "mask.npy"
+    values = np.zeros(SHAPE, np.uint8)
+    values[0] = [0, 1, 2, 5]
+    np.save(path, values)
+    np.testing.assert_array_equal(load_mask(path, SHAPE)[0], [False, True, True, True])
+    np.testing.assert_array_equal(load_mask(path, SHAPE, good_bits=1)[0], [True, False, True, False])
+    np.testing.assert_array_equal(load_mask(path, SHAPE, bad_bits=4)[0], [False, False, False, True])
+    np.testing.assert_array_equal(load_mask(path, SHAPE, good_bits=1, bad_bits=4)[0], [True, False, True, True])
+    assert not load_mask(path, SHAPE, good_bits=0, bad_bits=0).any()
+    np.save(path, values.astype(np.float32))
+    np.testing.assert_array_equal(load_mask(path, SHAPE)[0], [False, True, True, True])
+    with pytest.raises(ValueError, match="expected a mask of whole numbers, to be read by its bits; found float32"):
+        load_mask(path, SHAPE, good_bits=1)
+
+
+def test_all_64_bits_of_a_mask_can_be_tested(tmp_path: Path) -> None:
+    values = np.zeros(SHAPE, np.uint64)
+    values[1, 1] = 2**63
+    np.save(tmp_path / "mask.npy", values)
+    assert load_mask(tmp_path / "mask.npy", SHAPE, bad_bits=2**63).sum() == 1
