@@ -12,7 +12,7 @@ from braggwatch.processing.detector import Detector
 class Background:
     """Scattering around the beam, a solvent ring and a diffuse part, photons a pixel in a pulse of mean energy.
 
-    The defaults give about 1.5 photons a pixel on an EIGER2 4M at 0.15 m, where rings and blanks of real jets lie.
+    The defaults give about 1.2 photons a pixel on an EIGER2 4M at 0.15 m in a beam of 1 Å.
     """
 
     level: float = 1.0

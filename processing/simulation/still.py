@@ -76,7 +76,7 @@ class StillSimulator:
         b_factor: float = 20.0,
         photons: float = 1000.0,
         spread: Spread | None = None,
-        spot_size: float = 1.1,
+        spot_size: float = 0.95,
         background: Background | None = None,
         beam_stop: float = 0.0,
         pulse_spread: float = 0.2,
@@ -100,6 +100,11 @@ class StillSimulator:
             raise ValueError("the photon energy is unknown: give the detector a beam")
         if spot_size < 0.25:
             raise ValueError(f"the spot size must be at least 0.25 pixels, found {spot_size}")
+        if min(photons, beam_stop, pulse_spread, crystal_spread) < 0:
+            raise ValueError(
+                "photons, beam_stop, pulse_spread and crystal_spread must not be negative, "
+                f"found {photons}, {beam_stop}, {pulse_spread} and {crystal_spread}"
+            )
         self.detector = detector
         self.beam = detector.beam
         self.spread = spread or Spread(block_size=3000.0, mosaicity=0.02)
@@ -107,7 +112,7 @@ class StillSimulator:
         self.photons = photons
         self.pulse_spread, self.crystal_spread = pulse_spread, crystal_spread
         self.structure_factors = wilson_intensities(
-            cell, d_min or 1.0 / float(np.nanmax(detector.q_map())), b_factor=b_factor, seed=seed
+            cell, 1.0 / float(np.nanmax(detector.q_map())) if d_min is None else d_min, b_factor=b_factor, seed=seed
         )
         self._field = PoissonField(
             background_image(background or Background(), detector, beam_stop), detector.mask, MASK_VALUE

@@ -31,9 +31,11 @@ def wilson_intensities(cell: UnitCell, d_min: float, *, b_factor: float, seed: i
     Acentric reflections follow the exponential distribution, centric ones chi squared of one degree of freedom, with
     the mean ``epsilon exp(-b_factor / (2 d²))``, `b_factor` in Angstrom² (A. J. C. Wilson, Acta Cryst. 2, 318, 1949).
     Symmetry, absences and epsilon come from gemmi; Friedel mates are equal. An intensity depends on `seed` and hkl
-    alone, so that a change of `d_min` leaves the rest as it was. Raises ValueError if there would be more than 20
-    million reflections.
+    alone, so that a change of `d_min` leaves the rest as it was. Raises ValueError if `d_min` is not
+    positive or if there would be more than 20 million reflections.
     """
+    if not d_min > 0:
+        raise ValueError(f"the resolution limit d_min must be positive, found {d_min} Angstrom")
     expected = 4.0 / 3.0 * np.pi * cell.gemmi_cell.volume / d_min**3
     if expected > MAX_REFLECTIONS:
         raise ValueError(

@@ -137,6 +137,11 @@ def test_gaps_the_beam_stop_and_broken_pixels_are_as_they_should_be() -> None:
     assert not reflections.measured.all()
 
 
+def test_the_strongest_spots_saturate_below_the_value_of_gaps() -> None:
+    image, _ = StillSimulator(small_detector(), LYSOZYME, photons=1e8).simulate(2)
+    assert image.max() == 65534
+
+
 def test_pulse_energy_scales_background_and_reflections_together() -> None:
     simulator = StillSimulator(small_detector(), LYSOZYME, pulse_spread=0.4, crystal_spread=0.0)
     orientation = Rotation.random(random_state=2).as_matrix()[None]
@@ -195,6 +200,11 @@ def test_a_detector_without_a_beam_is_refused() -> None:
 def test_a_spot_narrower_than_can_be_integrated_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the spot size must be at least 0.25 pixels, found 0.1"):
         StillSimulator(small_detector(), LYSOZYME, spot_size=0.1)
+
+
+def test_a_negative_number_of_photons_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"photons, beam_stop, .* must not be negative, found -1.0, 0.0, 0.2 and 0.5"):
+        StillSimulator(small_detector(), LYSOZYME, photons=-1.0)
 
 
 @pytest.mark.parametrize(

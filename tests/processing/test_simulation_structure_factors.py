@@ -66,6 +66,11 @@ def test_another_seed_is_another_crystal() -> None:
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
 
 
+def test_a_resolution_limit_that_is_not_positive_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the resolution limit d_min must be positive, found 0.0 Angstrom"):
+        wilson_intensities(CELLS[0], 0.0, b_factor=20.0)
+
+
 def test_more_reflections_than_memory_should_hold_are_refused() -> None:
     with pytest.raises(ValueError, match=r"at most 20000000 can be simulated: choose a larger d_min"):
         wilson_intensities(UnitCell(400.0, 500.0, 600.0), 2.0, b_factor=20.0)
