@@ -107,12 +107,15 @@ class Calibration:
         *,
         max_noise: float | None = None,
         flag_values: tuple[float, ...] = (),
+        flag_below: float = float("-inf"),
+        flag_above: float = float("inf"),
     ) -> None:
         """`dark` and `noise` are ``(ss, fs)``, mean and standard deviation of dark images in ADU.
 
         Pixels whose noise is 0, above `max_noise` or not finite are masked; so are those of no finite dark.
-        `flag_values` are pixel values that mean bad, besides the largest of an integer dtype and the smallest of a
-        signed one. Raises ValueError where the shapes differ or `max_noise` is not positive.
+        `flag_values`, `flag_below` and `flag_above` tell bad pixels of an image before the dark is subtracted, as the
+        Detector's do; the largest value of an integer dtype is always one, and the smallest of a signed one. Raises
+        ValueError where the shapes differ or `max_noise` is not positive.
         """
         if dark.ndim != 2:
             raise ValueError(f"the dark image's shape is {dark.shape}, expected (ss, fs)")
@@ -128,6 +131,7 @@ class Calibration:
             deviation = noise.astype(np.float64)
             self.mask |= ~((deviation > 0) & (deviation <= (max_noise or np.inf)) & np.isfinite(deviation))
         self.flag_values = flag_values
+        self.flag_range = (flag_below, flag_above)
         self._output = np.empty(self.dark.shape, np.float32)
 
     @classmethod
@@ -139,6 +143,8 @@ class Calibration:
         shape: tuple[int, int],
         max_noise: float | None = None,
         flag_values: tuple[float, ...] = (),
+        flag_below: float = float("-inf"),
+        flag_above: float = float("inf"),
     ) -> "Calibration":
         """Read `dark` and `noise` as `load_array` does; `shape` is the image's, ``(ss, fs)``.
 
@@ -148,9 +154,16 @@ class Calibration:
             raise ValueError("max_noise needs the noise: expected a file with the standard deviation of dark images")
         dark_array = np.zeros(shape, np.float32) if dark is None else load_array(dark, shape)
         noise_array = None if noise is None else load_array(noise, shape)
-        return cls(dark_array, noise_array, max_noise=max_noise, flag_values=flag_values)
+        return cls(
+            dark_array,
+            noise_array,
+            max_noise=max_noise,
+            flag_values=flag_values,
+            flag_below=flag_below,
+            flag_above=flag_above,
+        )
 
-    def subtract(self, image: NDArray[np.generic]) -> NDArray[np.float32]:
+    def __call__(self, image: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return `image` less the dark image, ``(ss, fs)`` float32, ADU; NaN where the value of `image` means bad.
 
         The array returned is the same each time: the next call overwrites it. Raises ValueError for another shape and
@@ -161,7 +174,7 @@ class Calibration:
         if image.dtype.kind not in "iuf":
             raise ValueError(f"expected an image of integers or floats, found {image.dtype}")
         native = np.ascontiguousarray(image, image.dtype.newbyteorder("="))
-        _subtract(native, self.dark, self._bad_values(native.dtype), self._output)
+        _subtract(native, self.dark, self._bad_values(native.dtype), *self.flag_range, self._output)
         return self._output
 
     def _bad_values(self, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
@@ -177,8 +190,9 @@ class Calibration:
 
 
 @njit(nogil=True, cache=True)
-def _subtract(image, dark, bad_values, out):  # type: ignore[no-untyped-def]
-    """Write ``image - dark`` or NaN; `image`, `dark` and `out` are ``(ss, fs)``, contiguous, `bad_values` few."""
+def _subtract(image, dark, bad_values, low, high, out):  # type: ignore[no-untyped-def]
+    """Write ``image - dark``, or NaN for `bad_values` and outside of `low` to `high`; images are ``(ss, fs)``."""
+    limited = low > -np.inf or high < np.inf
     for row in range(image.shape[0]):
         source, subtrahend, target = image[row], dark[row], out[row]
         for i in range(len(source)):
@@ -187,3 +201,6 @@ def _subtract(image, dark, bad_values, out):  # type: ignore[no-untyped-def]
         for value in bad_values:
             for i in range(len(source)):
                 target[i] = np.nan if source[i] == value else target[i]
+        if limited:
+            for i in range(len(source)):
+                target[i] = target[i] if low <= source[i] <= high else np.nan

@@ -169,6 +169,10 @@ class Detector:
             raise ValueError(f"the mask's shape is {mask.shape}, expected the image's {self.shape}")
         return replace(self, mask=self.mask | mask.astype(bool))
 
+    def without_flags(self) -> "Detector":
+        """Return this detector for images whose bad pixels are NaN already, as `Calibration` leaves them."""
+        return replace(self, flag_values=(), flag_below=float("-inf"), flag_above=float("inf"))
+
     def with_beam(self, beam: Beam) -> "Detector":
         """Return this detector in another beam."""
         return replace(self, beam=beam)

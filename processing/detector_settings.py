@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import msgspec
-from braggwatch.processing.calibration import Calibration, load_mask
 from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.processing.beam import Beam
+from braggwatch.processing.calibration import Calibration, load_mask
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 
@@ -51,11 +51,9 @@ class DetectorSettings(BaseModel):
         Raises ValueError naming what is missing and where it can be given.
         """
         if self.geometry is not None:
-            detector = Detector.from_crystfel(
-                self.geometry,
-                distance=self.distance or series.distance,
-                photon_energy=self.photon_energy or series.photon_energy,
-            )
+            detector = Detector.from_crystfel(self.geometry, series=self._corrected(series))
+            if self.distance is not None:
+                detector = detector.with_distance(self.distance)
         else:
             detector = Detector.from_series(self._corrected(series))
         if self.photon_energy is not None:
@@ -63,14 +61,22 @@ class DetectorSettings(BaseModel):
         if series.mask is not None:
             detector = detector.with_mask(series.mask)
         if self.mask is not None:
-            detector = detector.with_mask(load_mask(self.mask))
+            detector = detector.with_mask(load_mask(self.mask, detector.shape))
         return detector
 
     def calibration(self, detector: Detector) -> Calibration | None:
         """Return the dark and noise corrections, or None where none is asked for."""
         if self.dark is None and self.noise is None:
             return None
-        return Calibration.load(dark=self.dark, noise=self.noise, max_noise=self.max_noise, shape=detector.shape)
+        return Calibration.load(
+            dark=self.dark,
+            noise=self.noise,
+            max_noise=self.max_noise,
+            shape=detector.shape,
+            flag_values=detector.flag_values,
+            flag_below=detector.flag_below,
+            flag_above=detector.flag_above,
+        )
 
     def _corrected(self, series: Series) -> Series:
         names = ("distance", "photon_energy", "beam_center")

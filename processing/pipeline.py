@@ -4,10 +4,10 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from braggwatch.processing.decompression import decompress
 from numpy.typing import NDArray
 
 from braggwatch.processing.chain import Chain
+from braggwatch.processing.decompression import decompress
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Frame, Series, image_nbytes
 from braggwatch.processing.shot import Shot
@@ -29,7 +29,7 @@ class Pipeline:
         self.detector = settings.detector(series)
         self.calibration = settings.calibration(self.detector)
         if self.calibration is not None:
-            self.detector = self.detector.with_mask(self.calibration.mask)
+            self.detector = self.detector.with_mask(self.calibration.mask).without_flags()
         self.chain = chain
         self._max_image_bytes = settings.max_image_bytes
         # Reused for every frame: a fresh 36 MB array a frame costs more in page faults than its decoding.

@@ -24,7 +24,7 @@ def test_the_dark_is_subtracted_and_bad_values_become_nan(dtype: str) -> None:
     else:
         image[2, 3] = np.iinfo(dtype).max
         expected[2, 3] = np.nan
-    result = Calibration(DARK).subtract(image)
+    result = Calibration(DARK)(image)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-6)
 
@@ -32,29 +32,38 @@ def test_the_dark_is_subtracted_and_bad_values_become_nan(dtype: str) -> None:
 def test_the_smallest_signed_value_and_flagged_values_become_nan() -> None:
     image = np.zeros(SHAPE, np.int16)
     image[0, :] = [-32768, 32767, 5, 6]
-    result = Calibration(DARK, flag_values=(5.0, 65535.0, 0.5)).subtract(image)
+    result = Calibration(DARK, flag_values=(5.0, 65535.0, 0.5))(image)
     np.testing.assert_array_equal(np.isnan(result[0]), [True, True, True, False])
     assert not np.isnan(result[1:]).any()
-    floats = Calibration(DARK, flag_values=(5.0,)).subtract(image.astype(np.float32))
+    floats = Calibration(DARK, flag_values=(5.0,))(image.astype(np.float32))
     np.testing.assert_array_equal(np.isnan(floats[0]), [False, False, True, False])
 
 
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_limits_hold_for_the_image_before_the_dark(dtype: str) -> None:
+    image = np.zeros(SHAPE, dtype)
+    image[0, :] = [-1, 0, 90, 91]
+    result = Calibration(np.full(SHAPE, 10.0), flag_below=0.0, flag_above=90.0)(image)
+    np.testing.assert_array_equal(result[0], [np.nan, -10.0, 80.0, np.nan])
+    assert (result[1:] == -10.0).all()
+
+
 def test_zero_of_an_unsigned_image_is_a_measurement() -> None:
-    np.testing.assert_allclose(Calibration(DARK).subtract(np.zeros(SHAPE, np.uint16)), -DARK, rtol=1e-6)
+    np.testing.assert_allclose(Calibration(DARK)(np.zeros(SHAPE, np.uint16)), -DARK, rtol=1e-6)
 
 
 def test_one_output_serves_all_images_and_the_input_is_left_alone() -> None:
     calibration = Calibration(DARK)
     image = np.full(SHAPE, 9, np.uint16)
-    first = calibration.subtract(image)
-    assert calibration.subtract(image[::-1, ::-1]) is first
+    first = calibration(image)
+    assert calibration(image[::-1, ::-1]) is first
     np.testing.assert_allclose(first, 9 - DARK, rtol=1e-6)
     assert (image == 9).all()
 
 
 def test_views_of_strides_are_read_right() -> None:
     big = np.arange(96, dtype=np.uint16).reshape(12, 8)
-    np.testing.assert_allclose(Calibration(DARK).subtract(big[::2, 1::2]), big[::2, 1::2] - DARK, rtol=1e-6)
+    np.testing.assert_allclose(Calibration(DARK)(big[::2, 1::2]), big[::2, 1::2] - DARK, rtol=1e-6)
 
 
 def test_noise_rules_pixels_out() -> None:
@@ -79,7 +88,7 @@ def test_noise_rules_pixels_out() -> None:
 )
 def test_images_that_do_not_fit_are_refused(image: NDArray[np.generic], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        Calibration(DARK).subtract(image)
+        Calibration(DARK)(image)
 
 
 def test_darks_that_do_not_fit_are_refused() -> None:
@@ -149,10 +158,10 @@ def test_a_dark_and_its_noise_are_loaded_together(h5: Path, tmp_path: Path) -> N
     noise[3, 2] = 0
     np.save(tmp_path / "noise.npy", noise)
     calibration = Calibration.load(h5, tmp_path / "noise.npy", shape=SHAPE)
-    np.testing.assert_allclose(calibration.subtract(np.ones(SHAPE, np.uint16)), 1 - DARK, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(calibration(np.ones(SHAPE, np.uint16)), 1 - DARK, rtol=1e-6, atol=1e-7)
     assert list(zip(*np.nonzero(calibration.mask), strict=True)) == [(3, 2)]
     noise_only = Calibration.load(None, tmp_path / "noise.npy", shape=SHAPE)
-    assert (noise_only.subtract(np.ones(SHAPE, np.uint16)) == 1).all()
+    assert (noise_only(np.ones(SHAPE, np.uint16)) == 1).all()
     assert noise_only.mask.sum() == 1
 
 

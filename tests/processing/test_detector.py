@@ -185,6 +185,7 @@ def test_copies_keep_the_values_that_mean_bad() -> None:
     for copy in (detector.with_distance(0.2), detector.with_beam(Beam(9e3)), detector.with_mask(np.eye(4, dtype=bool))):
         assert copy.flag_values == (7.0,)
         assert copy.panels[0].max_adu == 9.0
+    assert detector.without_flags().flag_values == ()
 
 
 def test_places_without_a_panel_are_refused(gappy: Detector) -> None:
