@@ -3,6 +3,7 @@
 Each reader takes the text of a value and raises ValueError with what it expected.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ def number(text: str) -> float:
     """Read a number; one that is not finite is refused."""
     if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
         raise ValueError("a number")
-    return float(text)
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number within the range of double precision")
+    return value
 
 
 def _positive(text: str) -> float:

@@ -35,6 +35,10 @@ class Panel:
                 f"panel {self.name}: expected 0 <= start < stop, found fs {self.fs_start}..{self.fs_stop}, "
                 f"ss {self.ss_start}..{self.ss_stop}"
             )
+        if not np.isfinite([self.corner, self.fs, self.ss]).all():
+            raise ValueError(
+                f"panel {self.name}: expected finite positions, found corner {self.corner}, fs {self.fs}, ss {self.ss}"
+            )
         if not np.linalg.norm(np.cross(self.fs, self.ss)) > 0:
             raise ValueError(f"panel {self.name}: its fs and ss vectors do not span a plane: {self.fs}, {self.ss}")
 

@@ -10,10 +10,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from braggwatch.processing.beam import HC
 from braggwatch.processing.crystfel_geometry import CrystfelGeometry, CrystfelMask
-from braggwatch.processing.crystfel_values import InDataFile
+from braggwatch.processing.crystfel_values import FILE_SETTINGS, NOT_USED, PANEL_SETTINGS, SYNONYMS, InDataFile
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 
@@ -47,6 +49,30 @@ p0/corner_y = -2
 p0/fs = x
 p0/ss = y
 """
+
+
+PARAMETERS = [*PANEL_SETTINGS, *SYNONYMS, *NOT_USED, *FILE_SETTINGS, "min_x", "max_y", "panel", "group_a", "nonsense"]
+KEYS = [owner + name for owner in ("", "p0/", "p1/", "bad_a/", "/") for name in PARAMETERS]
+VALUES = [
+    "0",
+    "1",
+    "-1.5",
+    "1e400",
+    "0x10",
+    "x",
+    "-x +.5y",
+    "ss",
+    "fs",
+    "%",
+    "/a/b",
+    "/a mm",
+    "1 m",
+    "9 keV",
+    "p0",
+    "p0,p1",
+    "=",
+    "é",
+]
 
 
 def naive_panels(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
@@ -190,6 +216,12 @@ def test_the_header_fills_in_what_the_file_leaves_open(shared: Path, tmp_path: P
     assert known.beam.photon_energy == 9500.0
 
 
+def test_bandwidth_becomes_a_full_width(tmp_path: Path) -> None:
+    beam = Detector.from_crystfel(written(tmp_path, HEAD + "bandwidth = 0.01\n" + PANEL)).beam
+    assert beam is not None
+    assert beam.bandwidth == pytest.approx(0.02354820045)
+
+
 def test_panels_behind_the_sample_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         Detector.from_crystfel(written(tmp_path, HEAD + "coffset = -0.5\n" + PANEL))
@@ -301,6 +333,7 @@ def test_comments_line_ends_and_blanks_do_not_matter() -> None:
         ("res = abc\n", "g, line 1: res: expected a number, found 'abc'"),
         ("res = -1\n", "g, line 1: res: expected a number above 0, found '-1'"),
         ("res = nan\n", "g, line 1: res: expected a number, found 'nan'"),
+        ("res = 1e999\n", "g, line 1: res: expected a number within the range of double precision, found '1e999'"),
         ("p0/min_fs = 1.5\n", "g, line 1: min_fs: expected a whole number from 0, found '1.5'"),
         ("p0/fs = 1.0w\n", "g, line 1: fs: expected a direction such as 'x' or '-0.001x +0.999y +0.02z', found '1.0w'"),
         ("p0/fs = x y\n", "g, line 1: fs: expected a direction"),
@@ -384,6 +417,7 @@ def test_what_is_not_understood_is_refused_with_its_line(text: str, message: str
             "bad region bad_a: expected a line 'bad_a/panel = …', because rows and columns alone do not tell",
         ),
         (HEAD + PANEL + "p0/max_fs = 2000000000\n", "expected an image of at most 1073741824 pixels"),
+        (HEAD + PANEL + "p0/res = 1e-320\n", "panel p0: expected finite positions, found corner (-inf, -inf, 0.1)"),
         (HEAD + PANEL + "p0/ss = x\n", "panel p0: its fs and ss vectors do not span a plane"),
     ],
 )
@@ -398,3 +432,15 @@ def test_a_data_file_given_as_geometry_is_refused(tmp_path: Path) -> None:
         file.truncate(2**24 + 1)
     with pytest.raises(ValueError, match="expected a geometry file of at most 16777216 bytes; is this a data file"):
         Detector.from_crystfel(path)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(VALUES)), max_size=30))
+def test_any_lines_give_a_geometry_or_a_refusal(lines: list[tuple[str, str]]) -> None:
+    text = HEAD + PANEL + "".join(f"{key} = {value}\n" for key, value in lines)
+    try:
+        geometry = CrystfelGeometry.from_text(text, "g")
+    except ValueError as refusal:
+        assert str(refusal).startswith("g")
+    else:
+        assert geometry.panels[0].name == "p0"
