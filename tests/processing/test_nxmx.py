@@ -105,7 +105,7 @@ def test_the_nxmx_reader_of_diamond_finds_the_instrument(tmp_path: Path) -> None
     mask[3, 5:9] = True
     path = write(tmp_path / "a.h5", single(mask), [make_shot(single(mask), n) for n in range(3)])
     with h5py.File(path) as file:
-        (entry,) = nxmx.NXmx(file).entries
+        (entry,) = nxmx.NXmx(file).entries  # type: ignore[no-untyped-call]
         (instrument,) = entry.instruments
         (detector,) = instrument.detectors
         (beam,) = instrument.beams
@@ -139,7 +139,7 @@ def test_the_nxmx_reader_of_diamond_finds_the_instrument(tmp_path: Path) -> None
 def test_the_transformation_chain_leads_to_the_pixels_of_each_panel(tmp_path: Path, detector: Detector) -> None:
     path = write(tmp_path / "a.h5", detector, [make_shot(detector)])
     with h5py.File(path) as file:
-        modules = nxmx.NXmx(file).entries[0].instruments[0].detectors[0].modules
+        modules = nxmx.NXmx(file).entries[0].instruments[0].detectors[0].modules  # type: ignore[no-untyped-call]
         assert len(modules) == len(detector.panels)
         for module, panel in zip(modules, detector.panels, strict=True):
             np.testing.assert_array_equal(module.data_origin, [panel.ss_start, panel.fs_start])
