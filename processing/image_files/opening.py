@@ -85,7 +85,7 @@ def open_image_files(
     Raises ImageFileError for a name that matches no file, before the first series, and for a file that cannot be read.
     """
     groups = files_of_series(find_files(paths))
-    session = session or datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
+    session = session or datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     return _open_each(groups, dataset, session)
 
 

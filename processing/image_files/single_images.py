@@ -2,10 +2,10 @@
 
 import bz2
 import gzip
+import io
 import re
 import zlib
 from collections.abc import Sequence
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ def read_image(path: Path) -> tuple[NDArray[Any], str]:
 
 
 def _content(path: Path) -> bytes:
-    opener: Any = _OPENERS.get(path.suffix.lower(), FileIO)
+    opener: Any = _OPENERS.get(path.suffix.lower(), io.open)
     try:
         with opener(path, "rb") as file:
             content = bytes(file.read(MAX_IMAGE_BYTES + 1))

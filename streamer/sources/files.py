@@ -44,7 +44,7 @@ class FilesSource:
     def __init__(self, settings: FilesSettings) -> None:
         self._settings = settings
         self._groups = files_of_series(find_files(settings.paths))
-        self._session = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
+        self._session = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         # Frames wait in a bounded queue; the socket only says that there is one more, so that it can be polled.
         self._events: queue.Queue[Event | None] = queue.Queue(_READ_AHEAD)
         self._stop = threading.Event()
