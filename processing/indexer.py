@@ -19,9 +19,11 @@ F64 = NDArray[np.float64]
 
 # The search steps a row of the lattice, or its turn, by at most this share of the distance between its planes.
 _STEP = 0.2
-_DIRECTIONS = tuple(2**k for k in range(11, 19))
-_TURNS = tuple(2**k for k in range(8, 14))
-# First a quick look with few spots and rows, then, where that found nothing, a thorough one.
+_DIRECTIONS = tuple(int(2 ** (k / 2)) // 512 * 512 for k in range(22, 37))
+_TURNS = tuple(int(2 ** (k / 2)) // 16 * 16 for k in range(16, 27))
+# First a quick look with few spots and rows, then, where that found no lattice that explains the convincing share of
+# all spots, a thorough one.
+_CONVINCING = 0.3
 _SPOTS_AND_ROWS = ((60, 16), (120, 48))
 # Expected number of lattices that chance alone makes of a list of spots: an accepted lattice stays below it.
 _FALSE_ALARMS = 1e-2
@@ -115,7 +117,8 @@ class Indexer:
         n = max(spots for spots, _ in _SPOTS_AND_ROWS) + 4
         self._work = Work(
             score=np.empty(_DIRECTIONS[-1], np.float32),
-            turn_score=np.empty((2, _TURNS[-1]), np.float32),
+            right=np.empty(_TURNS[-1], np.float32),
+            left=np.empty(_TURNS[-1], np.float32),
             scaled=np.empty((3, n), np.float32),
             phase=np.empty((3, n), np.float32),
             distance=np.empty(1024),
@@ -142,7 +145,9 @@ class Indexer:
                 break
             if not any(_same_lattice(crystal.A, other.A) for other in crystals):
                 crystals.append(crystal)
-            left = left[~np.isin(left, crystal.spots)]
+            free = np.ones(len(q), bool)
+            free[crystal.spots] = False
+            left = left[free[left]]
         crystals.sort(key=lambda crystal: -crystal.n_indexed)
         return crystals
 
@@ -165,10 +170,11 @@ class Indexer:
         if n > len(self._work.distance):
             self._work = self._work._replace(distance=np.empty(2 * n))
         q_high = float(norm[int(0.9 * (n - 1))])
-        A = np.empty((3, 3))
+        best: tuple[float, float, F64] | None = None
         accept = math.log10(_FALSE_ALARMS)
         for n_search, n_rows in _SPOTS_AND_ROWS:
             n_search = min(n_search, n)
+            A = np.empty((3, 3))
             outermost = float(norm[n_search - 1])
             directions = 2.0 * math.pi * (outermost * self._target.A[0, 0] / _STEP) ** 2
             turns = 2.0 * math.pi * outermost * self._target.longest / _STEP
@@ -177,8 +183,11 @@ class Indexer:
                 _circle(_at_least(_TURNS, turns)), q_high, accept, self._target, self._work, A,
             )  # fmt: skip
             if false_alarms < accept and count >= self.min_spots:
-                return self._crystal(q, left, A, reach)
-        return None
+                if best is None or false_alarms < best[0]:
+                    best = false_alarms, reach, A
+                if count >= _CONVINCING * n:
+                    break
+        return None if best is None else self._crystal(q, left, best[2], best[1])
 
     def _crystal(self, q: F64, left: NDArray[np.int64], A: F64, reach: float) -> Crystal:
         spots = q[left]

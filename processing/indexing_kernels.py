@@ -91,17 +91,16 @@ def pick_directions(directions: F32, score: F32, cos_apart: float, picked: NDArr
 
 
 @njit(nogil=True, cache=True, fastmath=_LANES, boundscheck=False)
-def score_turns(phase: F32, cos: F32, sin: F32, shape: F32, out: F32) -> None:
+def score_turns(phase: F32, cos: F32, sin: F32, shape: F32, right: F32, left: F32) -> None:
     """Score turns about a row by the two other rows of the lattice, for both hands of the third.
 
     `phase` ``(3, n)``: q along the row, along a direction e1 perpendicular to it, and along the third direction e2.
     `cos`, `sin` ``(k,)`` of the turns. `shape` ``(5,)``: the second row's components along the first and across; the
-    third row's along the first, across in the second's plane, and out of that plane. Writes `out` ``(2, k)``: the
-    third row on the one and on the other side. ``n`` is a multiple of 2.
+    third row's along the first, across in the second's plane, and out of that plane. Writes `right` and `left` ``(k,)``:
+    with the third row on the one and on the other side. ``n`` is a multiple of 2.
     """
     half = np.float32(0.5)
     b1, b2, c1, c2, c3 = shape[0], shape[1], shape[2], shape[3], shape[4]
-    right, left = out[0], out[1]
     for k in range(cos.size):
         right[k] = np.float32(0.0)
         left[k] = np.float32(0.0)
@@ -131,25 +130,24 @@ def score_turns(phase: F32, cos: F32, sin: F32, shape: F32, out: F32) -> None:
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
-def pick_turns(score: F32, apart: int, hand: NDArray[np.int64], turn: NDArray[np.int64]) -> int:
-    """Write hand and turn of the best-scored turns, best first, `apart` steps or more from each other in one hand.
+def pick_turns(right: F32, left: F32, apart: int, hand: NDArray[np.int64], turn: NDArray[np.int64]) -> int:
+    """Write hand (0 right, 1 left) and turn of the best-scored turns, best first, `apart` steps or more from each other.
 
-    `score` ``(2, k)`` is spoilt. Returns how many were found.
+    The scores are spoilt. Returns how many were found.
     """
-    n_turns = score.shape[1]
+    n_turns = right.size
     for j in range(turn.size):
-        best = np.float32(-1.0)
-        for h in range(2):
-            for k in range(n_turns):
-                if score[h, k] > best:
-                    best = score[h, k]
-                    hand[j] = h
-                    turn[j] = k
-        if best < 0:
+        r, l = np.argmax(right), np.argmax(left)  # noqa: E741
+        if max(right[r], left[l]) < 0:
             return j
+        hand[j], turn[j] = (0, r) if right[r] >= left[l] else (1, l)
         for step in range(-apart + 1, apart):
-            score[hand[j], (turn[j] + step) % n_turns] = np.float32(-2.0)
-    return turn.size
+            k = (turn[j] + step) % n_turns
+            if hand[j] == 0:
+                right[k] = np.float32(-1.0)
+            else:
+                left[k] = np.float32(-1.0)
+    return int(turn.size)
 
 
 @njit(nogil=True, cache=True, fastmath=True, boundscheck=False, error_model="numpy")

@@ -61,8 +61,10 @@ class Work(NamedTuple):
 
     score: F32
     """``(>= number of directions,)``."""
-    turn_score: F32
-    """``(2, >= number of turns)``."""
+    right: F32
+    """``(>= number of turns,)``."""
+    left: F32
+    """Likewise."""
     scaled: F32
     """``(3, >= spots of the search + 4)``."""
     phase: F32
@@ -108,20 +110,37 @@ def _rows(q: F64, n: int, directions: F32, target: Target, work: Work, rows: F64
     q2 = q[0, n - 1] ** 2 + q[1, n - 1] ** 2 + q[2, n - 1] ** 2
     stiffness = 0.05 * q2
     row = np.empty(3)
+    kept = 0
     for j in range(found):
         for axis in range(3):
             row[axis] = period * directions[axis, picked[j]]
         for trim in (0.3, 0.25, 0.2):
             refine_row(q, n, period, row, trim, stiffness)
+        if _stands_already(rows, kept, row, 0.02 * period):
+            continue
         s = score_row(q, n, row)
-        k = j
+        k = kept
+        kept += 1
         while k > 0 and value[k - 1] < s:
             value[k] = value[k - 1]
             rows[k] = rows[k - 1]
             k -= 1
         value[k] = s
         rows[k] = row
-    return found
+    return kept
+
+
+@njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
+def _stands_already(rows: F64, n: int, row: F64, apart: float) -> bool:
+    """Tell whether one of the first `n` rows, or its opposite, lies within `apart` of `row`."""
+    for j in range(n):
+        minus = plus = 0.0
+        for i in range(3):
+            minus += (rows[j, i] - row[i]) ** 2
+            plus += (rows[j, i] + row[i]) ** 2
+        if min(minus, plus) < apart * apart:
+            return True
+    return False
 
 
 @njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
@@ -157,11 +176,11 @@ def _turns(q: F64, n: int, row: F64, turns: F32, target: Target, work: Work, bas
         work.phase[:, m] = np.float32(0.0)
         m += 1
     n_turns = turns.shape[1]
-    score = work.turn_score[:, :n_turns]
-    score_turns(work.phase[:, :m], turns[0], turns[1], target.shape, score)
+    right, left = work.right[:n_turns], work.left[:n_turns]
+    score_turns(work.phase[:, :m], turns[0], turns[1], target.shape, right, left)
     hand = np.empty(N_TURNS_PICKED, np.int64)
     turn = np.empty(N_TURNS_PICKED, np.int64)
-    found = pick_turns(score, 3, hand, turn)
+    found = pick_turns(right, left, 3, hand, turn)
     for p in range(found):
         c, s = float(turns[0, turn[p]]), float(turns[1, turn[p]])
         side = 1.0 if hand[p] == 0 else -1.0
@@ -241,7 +260,11 @@ def find_lattice(
     best = (1.0, 0.0, 0)
     reach = 0.3 / target.longest
     first = min(n_search, 12)
+    best_value = 0.0
     for j in range(found):
+        # Rows of a lattice that is less likely the better one are not looked at once one is found.
+        if best[0] < accept and value[j] < 0.7 * best_value:
+            break
         n_lattices = _turns(q, n_search, rows[j], turns, target, work, basis, lattices)
         leading, most = 0, -1
         for p in range(n_lattices):
@@ -257,7 +280,7 @@ def find_lattice(
             _grow(q, length, n, n_search, n, candidate, target, 0.8 * reach)
         result = _finish(q, n, candidate, q_high, target, work)
         if result[0] < best[0] and cell_fits(candidate, target):
-            best = result
+            best, best_value = result, value[j]
             A[:] = candidate
             if best[0] < accept and best[2] > 0.7 * n:
                 break
