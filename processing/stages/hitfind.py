@@ -23,7 +23,7 @@ class HitfindSettings(BaseModel):
         description="peakfinder8: a hit has at least min_peaks spots; spots: the same, counting only those whose "
         "highest pixel is above threshold_adu; threshold: a hit has a pixel of at least threshold_adu.",
     )
-    min_peaks: int = Field(default=15, ge=1, description="A hit has at least this many spots.")
+    min_peaks: int = Field(default=10, ge=1, description="A hit has at least this many spots.")
     max_peaks_in_hit: int | None = Field(
         default=None,
         ge=1,
