@@ -1,8 +1,11 @@
 """Fixtures that every test may use."""
 
+import gzip
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import msgpack
 import pytest
 
 
@@ -15,3 +18,15 @@ def shared() -> Path:
             pytest.fail(f"the reference data of the project's CI is missing: {folder}")
         pytest.skip("needs the project's reference data in ../shared")
     return folder
+
+
+@pytest.fixture(scope="session")
+def recorded(shared: Path) -> Callable[[str], list[list[bytes]]]:
+    """The messages, each a list of its parts, of a stream that another program sent, by the recording's name."""
+
+    def messages(name: str) -> list[list[bytes]]:
+        recording = msgpack.unpackb(gzip.decompress((shared / "wire" / f"{name}.msgpack.gz").read_bytes()))
+        found: list[list[bytes]] = recording["messages"]
+        return found
+
+    return messages

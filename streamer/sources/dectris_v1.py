@@ -220,7 +220,7 @@ def _mask(parts: list[Any], shape: tuple[int, int] | None) -> NDArray[np.bool_] 
         size = memoryview(blob).nbytes
         if array.type != "uint32" or size != 4 * ss * fs:
             raise BadMessageError(
-                "mask", f"a pixel mask of {ss, fs} (ss, fs) uint32, found {size} bytes of {array.type:.40}"
+                "mask", f"a mask of {ss, fs} uint32 takes {4 * ss * fs} bytes, found {size} of {array.type:.40}"
             )
         if shape is not None and shape not in ((ss, fs), (fs, ss)):
             raise BadMessageError("mask", f"a pixel mask of {ss, fs} for images of {shape} (ss, fs)")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
 
 from braggwatch.processing.frame import Event, Frame, Refused, Series, SeriesEnd
 from braggwatch.streamer.sources.wire import End, Image, Message
@@ -24,6 +25,12 @@ class _Run:
 
     def is_called(self, number: int, name: str) -> bool:
         return number == self.series.number and (not name or not self.series.name or name == self.series.name)
+
+    def is_begun_by(self, start: Series, endpoint: int) -> bool:
+        """Whether a start message of the right number is this run's own, and not that of a detector started anew."""
+        if endpoint in self.fed or endpoint not in self.waiting:
+            return False
+        return endpoint not in self.started or _same(start, self.series)
 
 
 class Runs:
@@ -69,7 +76,7 @@ class Runs:
     def _start(self, start: Series, endpoint: int) -> list[Event]:
         events = self._refuse_stray(endpoint)
         run = self._find(start.number, start.name)
-        if run is not None and endpoint not in run.fed and endpoint in run.waiting:
+        if run is not None and run.is_begun_by(start, endpoint):
             repeated = bool(run.started)
             run.started.add(endpoint)
             if repeated:
@@ -148,11 +155,21 @@ class Runs:
         return [] if stray is None else [self._unknown(stray)]
 
     def _unknown(self, image: Image) -> Refused:
+        called = " ".join([str(image.series), image.name]).strip()
         open_runs = ", ".join(f"{run.series.number} {run.series.name}".strip() for run in self._open)
         return Refused(
-            f"a single image of series {image.series} {image.name}; open is {open_runs or 'none'}",
+            f"a single image of series {called}; open is {open_runs or 'none'}",
             "series",
         )
+
+
+def _same(start: Series, series: Series) -> bool:
+    """Whether two start messages say the same."""
+    first, second = (
+        {name: value for name, value in msgspec.structs.asdict(each).items() if name not in ("key", "mask")}
+        for each in (start, series)
+    )
+    return first == second and np.array_equal(start.mask, series.mask)  # type: ignore[arg-type]
 
 
 def _frame(image: Image, series: Series) -> Frame | Refused:

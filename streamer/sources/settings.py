@@ -18,7 +18,10 @@ class PullSettings(BaseModel):
         default=200, ge=1, description="Messages that wait in our memory for each address before the detector must."
     )
     max_message_bytes: int = Field(
-        default=2**28, ge=2**10, description="A connection that sends a larger part is cut, bytes."
+        default=2**30,
+        ge=2**10,
+        description="A larger part is not let into memory: the connection that sends it is closed for good, bytes. "
+        "A start message with masks and flat fields of all thresholds may take some hundred MB.",
     )
     max_image_bytes: int = Field(
         default=2**28, ge=1, description="An image that would take more memory unpacked is refused, bytes."

@@ -3,6 +3,7 @@
 import struct
 import threading
 from pathlib import Path
+from typing import Any
 
 import bitshuffle
 import h5py
@@ -20,22 +21,22 @@ from braggwatch.processing.frame import Encoding
 BSLZ4 = Encoding("bslz4", "hdf5")
 
 
-def unpacked(payload: bytes, encoding: Encoding, shape: tuple[int, int], dtype: str) -> NDArray[np.generic]:
+def unpacked(payload: bytes, encoding: Encoding, shape: tuple[int, int], dtype: str) -> NDArray[Any]:
     out = np.full(shape, 113, dtype)
     decompress(payload, encoding, shape, dtype, out)
     return out
 
 
-def header(image: NDArray[np.generic], block: int = 8192) -> bytes:
+def header(image: NDArray[Any], block: int = 8192) -> bytes:
     return struct.pack(">QI", image.nbytes, block)
 
 
-def bslz4(image: NDArray[np.generic], block: int = 0) -> bytes:
+def bslz4(image: NDArray[Any], block: int = 0) -> bytes:
     blocks: bytes = bitshuffle.compress_lz4(image, block).tobytes()
     return header(image, block * image.itemsize or 8192) + blocks
 
 
-def photons(shape: tuple[int, int], dtype: str, highest: int, seed: int = 0) -> NDArray[np.generic]:
+def photons(shape: tuple[int, int], dtype: str, highest: int, seed: int = 0) -> NDArray[Any]:
     """A few photons a pixel, and one stripe and a few single pixels that reach up to `highest`."""
     rng = np.random.default_rng(seed)
     image = rng.poisson(0.7, shape)
@@ -107,7 +108,7 @@ def test_big_endian_pixels_arrive_in_either_byte_order(algorithm: str) -> None:
         assert np.array_equal(out, image)
 
 
-def chunk_by_hdf5(path: Path, image: NDArray[np.generic], **compression: object) -> bytes:
+def chunk_by_hdf5(path: Path, image: NDArray[Any], **compression: object) -> bytes:
     with h5py.File(path, "w") as file:
         data = file.create_dataset("data", data=image[None], chunks=(1, *image.shape), **compression)
         return bytes(data.id.read_direct_chunk((0, 0, 0))[1])
@@ -215,7 +216,7 @@ def test_a_damaged_payload_is_refused_with_the_reason(payload: bytes, encoding: 
         (np.broadcast_to(np.uint16(0), (64, 129)), "only be unpacked into a writeable array in C order"),
     ],
 )
-def test_an_array_that_does_not_fit_is_refused(out: NDArray[np.generic], text: str) -> None:
+def test_an_array_that_does_not_fit_is_refused(out: NDArray[Any], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         decompress(PACKED, BSLZ4, (64, 129), "uint16", out)
 
