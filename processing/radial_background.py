@@ -11,6 +11,10 @@ ROUNDS = 5
 """How often outliers are cut and the statistics taken again, as in peakfinder8."""
 
 
+SANE = np.float32(1e9)
+"""ADU: values this far from zero are no measurement and do not enter the statistics, as in peakfinder8."""
+
+
 class RadialBackground:
     """Threshold and mean for each ring, taken anew from each image.
 
@@ -81,14 +85,23 @@ def _moments(values, low, high, pivot):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _first_sane(values):  # type: ignore[no-untyped-def]
+    for value in values:
+        if -SANE < value < SANE:
+            return value
+    return np.float32(0)
+
+
+@njit(nogil=True, cache=True)
 def _clip_rings(values, first, threshold, min_snr, mean, cut):  # type: ignore[no-untyped-def]
-    infinite = np.float32(np.inf)
     for ring in range(first.size - 1):
         ring_values = values[first[ring] : first[ring + 1]]
         mean[ring] = 0
-        cut[ring] = infinite
-        low, high = -infinite, infinite
-        pivot = np.float32(0)
+        cut[ring] = np.float32(np.inf)
+        low, high = -SANE, SANE
+        # Sums about a number close to the mean keep their digits in float32, also on a pedestal of thousands of ADU.
+        # After the first round it stays the same, so that an unchanged choice of pixels gives unchanged sums.
+        pivot = _first_sane(ring_values)
         for step in range(ROUNDS):
             n, s1, s2 = _moments(ring_values, low, high, pivot)
             if n == 0:
@@ -103,6 +116,4 @@ def _clip_rings(values, first, threshold, min_snr, mean, cut):  # type: ignore[n
                 break
             low, high = new_low, new_high
             if step == 0:
-                # Sums about a number close to the mean keep their digits in float32; it stays the same from here on,
-                # so that an unchanged choice of pixels gives unchanged sums, which ends the rounds early.
                 pivot = mean[ring]

@@ -209,6 +209,23 @@ def test_masked_nan_and_negative_pixels_are_treated_as_in_the_reference() -> Non
     assert_as_reference(expected_input, detector)
 
 
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_a_pedestal_of_tens_of_thousands_costs_no_precision(dtype: str) -> None:
+    detector = flat_detector()
+    assert_as_reference((still(detector, 9) + 60_000).astype(dtype), detector)
+
+
+def test_one_absurd_value_does_not_hide_the_other_spots_of_its_ring() -> None:
+    detector = flat_detector()
+    image = still(detector, 9).astype(np.float32)
+    expected = as_table(PeakFinder(detector, **OPTIONS)(image))
+    image[40:110:20, 20:140:15] = 1e30
+    found = as_table(PeakFinder(detector, **OPTIONS)(image))
+    kept = found[found[:, 3] < 1e9]
+    assert len(kept) > len(expected) / 2
+    assert len(expected) > 15
+
+
 def test_the_same_counts_give_the_same_spots_in_every_type() -> None:
     detector = flat_detector()
     image = still(detector, 11)
