@@ -3,11 +3,12 @@
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 import dask.config
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, wait
 from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.streamer.worker import run_worker
@@ -27,6 +28,7 @@ _SLOT = {"slot": 1}
 """Each Dask worker has one and a worker loop takes one, so that a loop never queues behind another."""
 
 RESTART_PATIENCE_S = 10
+GOODBYE_PATIENCE_S = 5
 
 
 class EngineSettings(BaseModel):
@@ -79,6 +81,8 @@ class Engine:
     ) -> None:
         self._errands.shutdown(cancel_futures=True)
         if self._client is not None:
+            with suppress(TimeoutError):
+                wait(self._loops, timeout=GOODBYE_PATIENCE_S)
             self._client.cancel(self._loops)
             self._client.close()
         if self._cluster is not None:

@@ -3,6 +3,7 @@
 import difflib
 import textwrap
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from braggwatch.processing.chain_settings import ChainSettings, SettingsError, d
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.streamer.engine import EngineSettings
+from braggwatch.streamer.feed import DEFAULT_ADDRESS
 from braggwatch.streamer.hub import HubSettings
-from braggwatch.streamer.sources import SourceSettings
+from braggwatch.streamer.sources.settings import DectrisV2Settings
+from braggwatch.streamer.sources.source import SourceSettings
 
 
 class ExperimentSettings(BaseModel):
@@ -39,7 +42,7 @@ class FeedSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: str = Field(
-        default="tcp://127.0.0.1:31010",
+        default=DEFAULT_ADDRESS,
         description="ZeroMQ address of the feed; * as the port takes a free one. Only this machine sees 127.0.0.1.",
     )
     window: float = Field(default=30.0, ge=1, le=600, description="Rates and latency look back this long, s.")
@@ -51,7 +54,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     experiment: ExperimentSettings = Field(default_factory=ExperimentSettings)
-    source: SourceSettings
+    source: SourceSettings = Field(default_factory=DectrisV2Settings)
     detector: DetectorSettings = Field(default_factory=DetectorSettings)
     chain: ChainSettings = Field(default_factory=ChainSettings)
     hub: HubSettings = Field(default_factory=HubSettings)
@@ -78,8 +81,11 @@ class Settings(BaseModel):
 _SECTIONS = tuple(name for name in Settings.model_fields if name != "stages")
 
 
-def load_settings(path: Path) -> Settings:
-    """Read a settings file. Raises SettingsError saying what is wrong, where, and what was expected."""
+def load_settings(path: Path, overrides: Sequence[str] = ()) -> Settings:
+    """Read a settings file; `overrides` are ``table.key=value``, the value as TOML or as a bare word.
+
+    Raises SettingsError saying what is wrong, where, and what was expected.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -90,6 +96,8 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"the settings file {path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is no valid TOML: {error}") from None
+    for override in overrides:
+        _override(document, override)
     try:
         return parse_settings(document)
     except SettingsError as error:
@@ -107,6 +115,18 @@ def parse_settings(document: dict[str, Any]) -> Settings:
         raise SettingsError(_faults_by_table(error)) from None
     settings.pipeline().stage_specs()
     return settings
+
+
+def _override(document: dict[str, Any], override: str) -> None:
+    name, equals, text = override.partition("=")
+    table, dot, key = name.strip().rpartition(".")
+    if not (equals and dot and key):
+        raise SettingsError(f"expected TABLE.KEY=VALUE, such as hitfind.min_snr=6, found {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    document.setdefault(table, {})[key] = value
 
 
 def _check_tables(document: dict[str, Any], stages: list[str]) -> None:

@@ -106,8 +106,11 @@ class Workforce:
         return entry
 
     def silent(self, now: float, longer_than: float) -> list[Member]:
-        """Return the workers that have not been heard of for so many seconds."""
-        return [member for member in self if now - member.last_alive > longer_than]
+        """Return the workers that have not been heard of for so many seconds.
+
+        One that still compiles its kernels may be short of breath; if it dies over it, its successor takes its place.
+        """
+        return [member for member in self if member.ready and now - member.last_alive > longer_than]
 
     def stuck(self, now: float, longer_than: float) -> list[Member]:
         """Return the workers that have been busy with one frame for so many seconds."""

@@ -1,6 +1,6 @@
 """The simulated detector itself: a PUSH socket and a clock."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Event
 from time import monotonic, sleep
 from types import TracebackType
@@ -35,14 +35,25 @@ class Simulator:
     into their unique ids. Use it as a context manager, `run` it in a thread, and `stop` it from another.
     """
 
-    def __init__(self, settings: SimulatorSettings, frames: Sequence[Frame], series: Series) -> None:
-        """Bind the socket. Raises ValueError for no frames, or for frames that the protocol has no name for."""
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        frames: Sequence[Frame],
+        series: Series,
+        *,
+        order: Callable[[int], int] | None = None,
+    ) -> None:
+        """Bind the socket; `order` tells by frame number which of the frames is sent, one after another if left out.
+
+        Raises ValueError for no frames, or for frames that the protocol has no name for.
+        """
         if not frames:
             raise ValueError("the simulator needs at least one frame, found none")
         self._settings = settings
         self._first = series
         self._v2 = settings.protocol == "dectris-v2"
         self._frames = frames
+        self._order = order or (lambda number: number % len(frames))
         self._data = [_image_data(frame, self._v2) for frame in frames]
         self._stopped = Event()
         self._began: float | None = None
@@ -106,7 +117,7 @@ class Simulator:
         parts = self._image(series, number)
         if fault is Fault.TRUNCATE:
             index = 0 if self._v2 else 2
-            pixels = memoryview(self._frames[number % len(self._frames)].payload).nbytes
+            pixels = memoryview(self._frames[self._order(number)].payload).nbytes
             parts[index] = bytes(parts[index])[: plan.cut(pixels) - pixels]
         if not self._send(parts):
             sent.not_taken.append(number)
@@ -116,7 +127,7 @@ class Simulator:
             sent.duplicated.append(number)
 
     def _image(self, series: Series, number: int) -> list[Any]:
-        index = number % len(self._frames)
+        index = self._order(number)
         if self._v2:
             return encode_dectris_v2.encode_image(series, number, self._data[index])
         return encode_dectris_v1.encode_image(series, self._frames[index], number)

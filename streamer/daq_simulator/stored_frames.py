@@ -1,49 +1,80 @@
-"""Frames for the simulator, from an HDF5 file whose chunks are ready-made payloads."""
+"""Frames for the simulator, packed as they are sent: simulated stills, or images from files."""
 
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-import h5py
+import numpy as np
 
-from braggwatch.processing.frame import Encoding, Frame
-
-BITSHUFFLE, LZ4 = 32008, 32004
-"""Numbers that HDF5 knows these filters by."""
-
-_BITSHUFFLE_WITH = {2: "bslz4", 3: "bszstd"}
+from braggwatch.processing.frame import Frame, Series
+from braggwatch.processing.image_files import open_image_files
+from braggwatch.processing.simulation.pool import StillPool
 
 
-def stored_frames(path: Path, dataset: str = "/entry/data/data") -> list[Frame]:
-    """Return the images of a ``(n, ss, fs)`` dataset as frames, still packed as they lie in the file.
+MAX_BYTES = 4 << 30
 
-    Raises ValueError where a chunk is not one whole image, or is packed with anything but bitshuffle or LZ4.
+
+@dataclass(frozen=True, eq=False)
+class StoredFrames:
+    """What the simulator sends."""
+
+    frames: Sequence[Frame]
+    series: Series
+    order: Callable[[int], int]
+    """Which of the frames is sent under a frame number."""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def from_pool(pool: StillPool) -> StoredFrames:
+    """Return the stills of a pool, in the pool's own order."""
+    detector = pool.detector
+    frames = [
+        Frame(series="", number=number, payload=payload, shape=detector.shape, dtype=pool.dtype, encoding=pool.encoding)
+        for number, payload in enumerate(pool.payloads)
+    ]
+    panel = detector.panels[0]
+    series = Series(
+        key="",
+        number=1,
+        name="simulated",
+        shape=detector.shape,
+        dtype=pool.dtype,
+        photon_energy=None if detector.beam is None else detector.beam.photon_energy,
+        distance=panel.corner[2],
+        beam_center=(float(detector.beam_center[0, 0]), float(detector.beam_center[0, 1])),
+        pixel_size=(panel.pixel_size, float(np.linalg.norm(panel.ss))),
+        detector="simulated EIGER2",
+        mask=detector.mask,
+    )
+    return StoredFrames(frames, series, pool.index)
+
+
+def from_files(paths: Sequence[str]) -> StoredFrames:
+    """Return the images of files, one after another under the header of the first.
+
+    Raises ValueError where they differ in shape or kind of pixel, or are more than the simulator keeps in memory.
     """
-    with h5py.File(path) as file:
-        data = file[dataset]
-        if data.ndim != 3 or data.chunks != (1, *data.shape[1:]):
-            raise ValueError(
-                f"{path}:{dataset} must be (n, ss, fs) with one chunk an image, found {data.shape} in {data.chunks}"
-            )
-        encoding = _encoding(data, f"{path}:{dataset}")
-        return [
-            Frame(
-                series="",
-                number=number,
-                payload=data.id.read_direct_chunk((number, 0, 0))[1],
-                shape=data.shape[1:],
-                dtype=data.dtype.name,
-                encoding=encoding,
-            )
-            for number in range(data.shape[0])
-        ]
+    frames: list[Frame] = []
+    header: Series | None = None
+    n_bytes = 0
+    for images in open_image_files(paths):
+        with images:
+            header = header or images.series
+            for frame in images:
+                n_bytes += memoryview(frame.payload).nbytes
+                _check(frame, frames[0] if frames else frame, n_bytes)
+                frames.append(frame)
+    if header is None or not frames:
+        raise ValueError(f"there is no image in {', '.join(paths)}")
+    return StoredFrames(frames, header, lambda number: number % len(frames))
 
 
-def _encoding(data: h5py.Dataset, where: str) -> Encoding:
-    filters = data.id.get_create_plist()
-    if filters.get_nfilters() == 0:
-        return Encoding()
-    number, _, options, name = filters.get_filter(0)
-    if filters.get_nfilters() == 1 and number == BITSHUFFLE and len(options) > 4 and options[4] in _BITSHUFFLE_WITH:
-        return Encoding(_BITSHUFFLE_WITH[options[4]], "hdf5")
-    if filters.get_nfilters() == 1 and number == LZ4:
-        return Encoding("lz4", "hdf5")
-    raise ValueError(f"{where} must be packed with bitshuffle-LZ4, bitshuffle-Zstandard or LZ4, found {name!r}")
+def _check(frame: Frame, first: Frame, n_bytes: int) -> None:
+    if (frame.shape, frame.dtype) != (first.shape, first.dtype):
+        raise ValueError(
+            f"a series has images of one kind: the first is {first.shape} {first.dtype}, "
+            f"found {frame.shape} {frame.dtype}"
+        )
+    if n_bytes > MAX_BYTES:
+        raise ValueError(f"the simulator keeps its images in memory, {MAX_BYTES >> 30} GiB at most; name fewer files")

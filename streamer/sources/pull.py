@@ -59,6 +59,11 @@ class PullSource:
         return self._sockets
 
     @property
+    def exhausted(self) -> bool:
+        """Never: a detector may always send again."""
+        return False
+
+    @property
     def ignored(self) -> Counter[str]:
         """How many messages that told nothing of use have come, by kind."""
         return self._runs.ignored

@@ -9,6 +9,7 @@ from pydantic import Field
 from braggwatch.processing.frame import Event
 from braggwatch.streamer.sources.dectris_v1 import DectrisV1Decoder
 from braggwatch.streamer.sources.dectris_v2 import DectrisV2Decoder
+from braggwatch.streamer.sources.files import FilesSettings, FilesSource
 from braggwatch.streamer.sources.pull import PullSource
 from braggwatch.streamer.sources.settings import DectrisV1Settings, DectrisV2Settings
 
@@ -19,6 +20,10 @@ class Source(Protocol):
     @property
     def sockets(self) -> Sequence[Any]:
         """ZeroMQ sockets to poll for reading."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing will ever come again; never true of a detector."""
 
     def receive(self, socket: Any) -> list[Event] | None:
         """Take one message from one of the sockets without waiting, and return what it means.
@@ -38,12 +43,17 @@ class Source(Protocol):
     ) -> None: ...
 
 
-SourceSettings = Annotated[DectrisV2Settings | DectrisV1Settings, Field(discriminator="type")]
+SourceSettings = Annotated[DectrisV2Settings | DectrisV1Settings | FilesSettings, Field(discriminator="type")]
 """The table ``[source]``: its ``type`` says which protocol."""
 
 
-def open_source(settings: DectrisV2Settings | DectrisV1Settings) -> Source:
-    """Open the source that the settings describe. Raises ValueError for an address that ZeroMQ cannot use."""
+def open_source(settings: DectrisV2Settings | DectrisV1Settings | FilesSettings) -> Source:
+    """Open the source that the settings describe.
+
+    Raises ValueError for an address that ZeroMQ cannot use, ImageFileError for names that match no file.
+    """
+    if isinstance(settings, FilesSettings):
+        return FilesSource(settings)
     if isinstance(settings, DectrisV2Settings):
         v2 = settings
         return PullSource(v2, lambda: DectrisV2Decoder(v2.channel, v2.max_image_bytes))

@@ -1,0 +1,63 @@
+"""The command `braggwatch`."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+import zmq
+from rich.logging import RichHandler
+
+import braggwatch
+from braggwatch.streamer.cli import config, demo, process, simulate, watch
+from braggwatch.streamer.cli.console import messages, say_error
+
+app = typer.Typer(
+    help="Braggwatch: hits and indexed crystals from a detector's stream, while the frames arrive.\n\n"
+    "Try `braggwatch demo` first. At a beamline: `braggwatch config show > beamline.toml`, put the detector's address "
+    "and your cell in, and `braggwatch process beamline.toml`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("process")(process.process)
+app.command("watch")(watch.watch)
+app.command("simulate")(simulate.simulate)
+app.add_typer(config.app, name="config")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(braggwatch.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def set_up(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more in the log.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and go.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Set up the log, which goes to standard error."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=messages, show_path=False)],
+    )
+
+
+def main() -> None:
+    """Run the command line; what a user can put right is said in a line, without a traceback."""
+    try:
+        app()
+    except (ValueError, OSError, zmq.ZMQError) as error:
+        if logging.getLogger().isEnabledFor(logging.INFO):
+            raise
+        say_error(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        say_error("interrupted")
+        sys.exit(130)

@@ -1,0 +1,33 @@
+"""`braggwatch config`: what can be set, and whether a settings file is right."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from braggwatch.streamer.cli.console import output
+from braggwatch.streamer.settings import load_settings, parse_settings
+
+app = typer.Typer(help="Show and check settings.", no_args_is_help=True)
+
+_DEFAULT_CHAIN = {"chain": {"stages": ["hitfind", "dump:hit"]}}
+
+SettingsFile = Annotated[Path | None, typer.Argument(help="A settings file (TOML); the defaults if left out.")]
+
+
+@app.command()
+def show(settings: SettingsFile = None) -> None:
+    """Print the complete settings in force, defaults included, with the meaning and unit of each.
+
+    `braggwatch config show > beamline.toml` writes a file to start from.
+    """
+    in_force = parse_settings(_DEFAULT_CHAIN) if settings is None else load_settings(settings)
+    output.print(in_force.as_toml(), markup=False, soft_wrap=True)
+
+
+@app.command()
+def check(settings: Annotated[Path, typer.Argument(help="The settings file (TOML) to check.")]) -> None:
+    """Check a settings file as `process` would before its first frame."""
+    in_force = load_settings(settings)
+    in_force.pipeline().build_chain()
+    output.print(f"{settings} is right: {' → '.join(in_force.chain.stages)}", markup=False)

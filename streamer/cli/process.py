@@ -1,0 +1,59 @@
+"""`braggwatch process`: the processor."""
+
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from braggwatch.streamer.cli.console import say
+from braggwatch.streamer.feed_messages import Finished
+from braggwatch.streamer.processor import Processor, stopping_on_signals
+from braggwatch.streamer.settings import Settings, load_settings
+from braggwatch.streamer.terminal import print_summary, watch_feed
+
+
+def process(
+    settings: Annotated[Path, typer.Argument(help="Settings file (TOML); `braggwatch config show` writes one.")],
+    set_: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="TABLE.KEY=VALUE",
+            help="Override a setting, for example -s hitfind.min_snr=6 or -s source.address=tcp://10.0.0.1:31001.",
+        ),
+    ] = [],  # noqa: B006 (typer's way; it is never changed)
+    series: Annotated[
+        int | None, typer.Option(min=1, help="End after so many series; on and on if left out.", show_default=False)
+    ] = None,
+    view: Annotated[
+        bool | None, typer.Option(help="Show the live view here; the default where this is a terminal.")
+    ] = None,
+) -> None:
+    """Find hits, index and dump while the frames arrive, until Ctrl-C.
+
+    Watch it from anywhere with `braggwatch watch`. Ctrl-C stops in good order: frames that are here are finished, files
+    closed, and a summary says where everything went; a second Ctrl-C interrupts at once.
+    """
+    in_force = load_settings(settings, overrides=set_)
+    print_summary(run(in_force, max_series=series, view=sys.stdout.isatty() if view is None else view))
+
+
+def run(settings: Settings, *, max_series: int | None, view: bool) -> Finished:
+    """Run a processor, with the live view beside it where it is wanted."""
+    processor = Processor(settings, max_series=max_series)
+    viewers: list[threading.Thread] = []
+
+    def on_ready(address: str) -> None:
+        say(f"Watch it from elsewhere with: braggwatch watch {address}")
+        if view:
+            viewers.append(threading.Thread(target=watch_feed, args=(address,), kwargs={"until_finished": True}))
+            viewers[0].start()
+
+    with stopping_on_signals(processor):
+        finished = processor.run(on_ready)
+    for viewer in viewers:
+        viewer.join()
+    return finished
