@@ -16,14 +16,18 @@ _SIZE = 48
 """Bytes of a version 3 superblock with 8-byte offsets, its checksum the last four."""
 _FLAGS = 11
 """Offset of the flags."""
+_END = 28
+"""Offset of the end-of-file address."""
 _MASK = 0xFFFFFFFF
 
 
-def clear_writer_flags(path: Path) -> None:
+def make_readable(path: Path) -> None:
     """Make the flushed part of an HDF5 file readable without ``swmr=True``.
 
-    Raises ValueError if the file has no valid version 3 superblock with 8-byte offsets (``libver`` v110 or later), and
-    then leaves it as it is.
+    To be called between flushes by the writer, or by anybody once the writer is dead: it also sets the end of the file
+    that the superblock tells, and the file's length, to the larger of the two, which differ after a flush that was cut
+    short. Raises ValueError if the file has no valid version 3 superblock with 8-byte offsets (``libver`` v110 or
+    later), and then leaves it as it is.
     """
     descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:
@@ -32,12 +36,23 @@ def clear_writer_flags(path: Path) -> None:
             raise ValueError(f"{path}: expected an HDF5 superblock of version 3 with 8-byte offsets at its start")
         if struct.unpack_from("<I", block, _SIZE - 4)[0] != _lookup3(block[:-4]):
             raise ValueError(f"{path}: the checksum of its superblock is wrong")
-        if block[_FLAGS]:
-            cleared = block[:_FLAGS] + b"\0" + block[_FLAGS + 1 : -4]
+        size = os.fstat(descriptor).st_size
+        end = max(size, struct.unpack_from("<Q", block, _END)[0])
+        if end > size:
+            os.ftruncate(descriptor, end)
+        wanted = block[:_FLAGS] + b"\0" + block[_FLAGS + 1 : _END] + struct.pack("<Q", end) + block[_END + 8 : -4]
+        if wanted != block[:-4]:
             # One small write, so that a reader sees either the old or the new block.
-            os.pwrite(descriptor, cleared + struct.pack("<I", _lookup3(cleared)), 0)
+            os.pwrite(descriptor, wanted + struct.pack("<I", _lookup3(wanted)), 0)
     finally:
         os.close(descriptor)
+
+
+def has_writer_flags(path: Path) -> bool:
+    """Tell whether an HDF5 file says that somebody is writing to it; False for what is no such file."""
+    with path.open("rb") as file:
+        block = file.read(_SIZE)
+    return len(block) == _SIZE and block[:8] == _SIGNATURE and block[8] == 3 and block[_FLAGS] != 0
 
 
 def _lookup3(data: bytes) -> int:

@@ -16,7 +16,7 @@ from braggwatch.processing.nxmx.chunk import bslz4_filter
 from braggwatch.processing.nxmx.geometry import write_detector
 from braggwatch.processing.nxmx.groups import Column, add_group, plain_text
 from braggwatch.processing.nxmx.peak_rows import PeakRows
-from braggwatch.processing.nxmx.superblock import clear_writer_flags
+from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.shot import Shot
 
@@ -84,7 +84,7 @@ class NXmxWriter:
         self.n_images += 1
         peaks = Peaks.empty() if shot.peaks is None else shot.peaks
         self._peaks.append(peaks)
-        self._columns["number"].append(shot.number)
+        self._numbers.append(shot.number)
         self._columns["timestamp"].append(np.nan if shot.frame.timestamp is None else shot.frame.timestamp)
         self._columns["n_peaks"].append(len(peaks))
         self._columns["n_crystals"].append(len(shot.crystals))
@@ -103,9 +103,12 @@ class NXmxWriter:
             for column in (*self._values.values(), *self._crystals.values(), *self._columns.values()):
                 column.write()
             self._file.flush()
+            # Whoever sees an image's number, at whatever moment, finds the rest of it.
+            self._numbers.write()
+            self._numbers.dataset.flush()
         except RuntimeError as error:  # what h5py makes of a full disk at this point
             raise OSError(f"cannot flush {self.path}: {error}") from error
-        clear_writer_flags(self.path)
+        make_readable(self.path)
         self.n_flushed = self.n_images
 
     def close(self) -> None:
@@ -163,13 +166,12 @@ class NXmxWriter:
         frames.attrs["series_key"] = plain_text(series.key)
         frames.attrs["series_number"] = series.number
         frames.attrs["series_name"] = plain_text(series.name)
-        # A column of the images' numbers comes last: whoever sees a number finds the rest.
+        self._numbers = Column(frames, "number", np.int64)
         self._columns = {
             "wavelength": Column(beam, "incident_wavelength", np.float64, units="angstrom"),
             "timestamp": Column(frames, "timestamp", np.float64, units="s"),
             "n_peaks": Column(frames, "n_peaks", np.int32),
             "n_crystals": Column(frames, "n_crystals", np.int32),
-            "number": Column(frames, "number", np.int64),
         }
         named = {_safe_name(name): name for name, value in values.items() if not isinstance(value, str)}
         group = add_group(frames, "values", "NXcollection")

@@ -3,10 +3,7 @@
 import errno
 import logging
 import os
-import re
-import secrets
 import shutil
-import socket
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,7 +18,7 @@ from braggwatch.processing.chain import Verdict
 from braggwatch.processing.decompression import as_hdf5_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
-from braggwatch.processing.nxmx import NXmxWriter, bslz4_chunk
+from braggwatch.processing.nxmx import NXmxWriter, bslz4_chunk, repair_abandoned, safe_file_name, unique_name
 from braggwatch.processing.shot import DumpedImage, Shot
 
 _log = logging.getLogger(__name__)
@@ -60,7 +57,9 @@ class Dump:
     before; a file holds images of one series, one shape and one dtype. Pixels are stored as they came, compressed
     chunk by compressed chunk, unless a stage changed them or the detector packed them in another way.
 
-    An image goes to the file at once and can be read by others after at most `DumpSettings.flush_seconds`.
+    An image goes to the file at once and can be read by others after at most `DumpSettings.flush_seconds`; a process
+    that is killed loses no more than that. If it was killed in the midst of a flush, the file can be opened again when
+    the next process on this machine dumps to the directory, and before that with ``h5py.File(path, swmr=True)``.
 
     A dump that cannot write, because the disk is full or the directory not writable, never costs a hit: the shot
     goes on without a `DumpedImage`, `paused_because` says why, one line is logged, and after ten seconds the next shot
@@ -95,6 +94,8 @@ class Dump:
         """Get ready for a series; its first file is made with its first shot."""
         with self._lock:
             self._close()
+            if not self._series:
+                self._repair_abandoned()
             self._begin(series)
 
     def event(self, shot: Shot) -> Verdict:
@@ -121,6 +122,14 @@ class Dump:
         """Close the file."""
         with self._lock:
             self._close()
+
+    def _repair_abandoned(self) -> None:
+        try:
+            repaired = repair_abandoned(self.settings.directory)
+        except OSError:
+            return  # the first shot will say what is wrong with the directory
+        for path in repaired:
+            _log.warning("%s: left open by a process that was killed, now readable", path)
 
     def _begin(self, series: Series) -> None:
         self._series = series.key
@@ -152,22 +161,16 @@ class Dump:
         while self._unclosed:
             self._unclosed[-1].close()
             self._unclosed.pop()
-        stem = "_".join(
-            part
-            for part in (
-                self._name,
-                safe_file_name(shot.series.name) if shot.series.name else "",
-                f"{shot.series.number:04d}",
-                self._started,
-                # Several nodes may write to one directory, and a process id comes again.
-                f"{safe_file_name(socket.gethostname())[:24]}-{os.getpid()}-{secrets.token_hex(2)}",
-                f"{self._file_number:05d}",
-            )
-            if part
+        parts = (
+            self._name,
+            safe_file_name(shot.series.name) if shot.series.name else "",
+            f"{shot.series.number:04d}",
+            self._started,
         )
+        path = directory / unique_name(parts, self._file_number)
         self._file_number += 1
         return NXmxWriter(
-            directory / f"{stem}.h5",
+            path,
             series=shot.series,
             detector=shot.detector,
             dtype=dtype,
@@ -215,14 +218,6 @@ class Dump:
             self.paused_because = because
         self._retry_at = monotonic() + _RETRY_SECONDS
         self._close()
-
-
-def safe_file_name(name: str) -> str:
-    """Return `name` as part of a file name: letters, digits, ``.``, ``_``, ``-``, at most 48, none hidden.
-
-    Anything else becomes ``_``; an empty name becomes ``_``.
-    """
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name[:48]).lstrip(".") or "_"
 
 
 def _packed(shot: Shot) -> tuple[Any, np.dtype[Any]]:

@@ -21,9 +21,9 @@ from braggwatch.processing.chain import Verdict
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
-from braggwatch.processing.nxmx import bslz4_chunk
+from braggwatch.processing.nxmx import bslz4_chunk, safe_file_name
 from braggwatch.processing.shot import Shot
-from braggwatch.processing.stages.dump import Dump, DumpSettings, safe_file_name
+from braggwatch.processing.stages.dump import Dump, DumpSettings
 
 assert hdf5plugin  # importing it registers the filters
 
@@ -218,11 +218,10 @@ def test_an_image_can_be_read_soon_after_it_was_written_while_the_file_is_open(t
     assert numbers(seen.dumped[0].path) == [0, 1, 2, 3]
 
 
-READER = """
-import sys, time, h5py, hdf5plugin, numpy as np
-swmr = sys.argv[2] == "swmr"
+FOLLOWER = """
+import sys, time, h5py, hdf5plugin
 deadline = time.monotonic() + 60
-with h5py.File(sys.argv[1], "r", swmr=swmr) as file:
+with h5py.File(sys.argv[1], "r", swmr=True) as file:
     numbers, data = file["entry/frames/number"], file["entry/data/data"]
     print("open", flush=True)
     while len(numbers) < 20 and time.monotonic() < deadline:
@@ -236,15 +235,27 @@ def test_another_process_follows_a_file_that_grows(tmp_path: Path) -> None:
     seen = shot(0)
     dump.event(seen)
     path = seen.dumped[0].path
-    with subprocess.Popen(
-        [sys.executable, "-c", READER, str(path), "swmr"], stdout=subprocess.PIPE, text=True
-    ) as reader:
+    with subprocess.Popen([sys.executable, "-c", FOLLOWER, str(path)], stdout=subprocess.PIPE, text=True) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "open\n"
         for n in range(1, 20):
             dump.event(shot(n))
             time.sleep(0.002)
         assert reader.stdout.readline() == f"20 {[int(image(n).sum()) for n in range(20)]}\n"
+    dump.end()
+
+
+def test_another_process_opens_a_file_that_grows_without_knowing_of_it(tmp_path: Path) -> None:
+    dump = make(tmp_path, flush_seconds=0.0)
+    shots = [shot(n) for n in range(5)]
+    for one in shots:
+        dump.event(one)
+    script = (
+        "import h5py, hdf5plugin, sys; f = h5py.File(sys.argv[1]); print(f['entry/data/data'][4].astype(int).sum())"
+    )
+    path = str(shots[0].dumped[0].path)
+    said = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True).stdout
+    assert int(said) == shots[4].image.sum()
     dump.end()
 
 
@@ -278,6 +289,33 @@ def test_after_kill_9_everything_flushed_reads_back_without_repair(tmp_path: Pat
         assert list(file["entry/frames/number"]) == list(range(n_images))
         for n in (0, int(said)):
             np.testing.assert_array_equal(file["entry/data/data"][n], image(n))
+
+
+def test_the_next_process_repairs_what_a_kill_in_the_midst_of_a_flush_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dump = make(tmp_path)
+    seen = shot(0)
+    dump.event(seen)
+    dump.end()
+    whole = seen.dumped[0].path.read_bytes()
+    with h5py.File(tmp_path / "open.h5", "w", libver=("v110", "v110")) as file:
+        file["entry/frames/number"] = [4]
+        file.flush()
+        in_midst = (tmp_path / "open.h5").read_bytes()
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    name = seen.dumped[0].path.name
+    left = tmp_path / name.replace(f"-{os.getpid()}-", f"-{int(dead.stdout)}-")
+    living = tmp_path / name.replace("_00000.h5", "_00001.h5")
+    elsewhere = tmp_path / re.sub(r"_[A-Za-z0-9.-]+-\d+-(\w{4}_\d+\.h5)$", r"_elsewhere-1-\1", name)
+    for path in (left, living, elsewhere):
+        path.write_bytes(in_midst)
+    with caplog.at_level(logging.WARNING):
+        make(tmp_path).end()
+    assert [r.message for r in caplog.records] == [f"{left}: left open by a process that was killed, now readable"]
+    assert numbers(left) == [4]
+    assert living.read_bytes() == elsewhere.read_bytes() == in_midst
+    assert seen.dumped[0].path.read_bytes() == whole
 
 
 def test_a_directory_that_cannot_be_made_pauses_the_dump_and_loses_no_hit(

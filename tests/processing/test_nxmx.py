@@ -1,5 +1,6 @@
 """NXmx files against other readers of the format."""
 
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector, Panel
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.nxmx import MAX_PEAKS, NXmxWriter, bslz4_chunk
-from braggwatch.processing.nxmx.superblock import clear_writer_flags
+from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.shot import Shot
 
@@ -278,9 +279,23 @@ def test_the_flags_that_a_killed_writer_left_are_cleared(tmp_path: Path) -> None
         left.write_bytes((tmp_path / "open.h5").read_bytes())
     with pytest.raises(OSError, match="already open for write"):
         h5py.File(left)
-    clear_writer_flags(left)
+    make_readable(left)
     with h5py.File(left) as file:
         assert file["entry/number"][()] == 42
+
+
+def test_a_file_that_is_shorter_or_longer_than_it_says_can_be_opened_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", single(), [make_shot(single())])
+    with path.open("ab") as file:
+        file.write(b"x" * 1000)  # space that was taken before the superblock could say so
+    make_readable(path)
+    length = path.stat().st_size
+    assert struct.unpack_from("<Q", path.read_bytes(), 28) == (length,)
+    os.truncate(path, length - 900)  # space that the superblock tells of and nothing was written to
+    make_readable(path)
+    assert path.stat().st_size == length
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["entry/data/data"][0], make_shot(single()).image)
 
 
 def test_a_file_with_a_damaged_superblock_is_left_alone(tmp_path: Path) -> None:
@@ -289,7 +304,7 @@ def test_a_file_with_a_damaged_superblock_is_left_alone(tmp_path: Path) -> None:
     damaged[30] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match="the checksum of its superblock is wrong"):
-        clear_writer_flags(path)
+        make_readable(path)
     assert path.read_bytes() == damaged
 
 
@@ -302,5 +317,5 @@ def test_a_file_without_that_superblock_is_left_alone(tmp_path: Path, content: b
     path = tmp_path / "a.h5"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"a.h5: expected an HDF5 superblock of version 3 with 8-byte offsets"):
-        clear_writer_flags(path)
+        make_readable(path)
     assert path.read_bytes() == content

@@ -1,0 +1,55 @@
+"""Names of files that no two processes take, and what became of their writers."""
+
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from braggwatch.processing.nxmx.superblock import has_writer_flags, make_readable
+
+_PROCESS = re.compile(r"_(?P<host>[A-Za-z0-9.-]{1,24})-(?P<pid>\d+)-[0-9a-f]{4}_\d{5}\.h5$")
+
+
+def safe_file_name(name: str, length: int = 48) -> str:
+    """Return `name` as part of a file name: letters, digits, ``.``, ``_``, ``-``, at most 48, none hidden.
+
+    Anything else becomes ``_``; an empty name becomes ``_``.
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name[:length]).lstrip(".") or "_"
+
+
+def unique_name(parts: Iterable[str], number: int) -> str:
+    """Return PARTS_HOST-PID-RANDOM_NUMBER.h5; empty parts are left out.
+
+    Several nodes may write to one directory, and a process id comes again.
+    """
+    process = f"{_this_host()}-{os.getpid()}-{secrets.token_hex(2)}"
+    return "_".join([*filter(None, parts), process, f"{number:05d}"]) + ".h5"
+
+
+def repair_abandoned(directory: Path) -> list[Path]:
+    """Make files readable that killed processes of this machine left in the midst of a flush; return them.
+
+    Files of processes that live, of other machines and of other names are not touched.
+    """
+    repaired = []
+    for path in directory.glob("*.h5"):
+        found = _PROCESS.search(path.name)
+        if found is None or found["host"] != _this_host() or psutil.pid_exists(int(found["pid"])):
+            continue
+        try:
+            if has_writer_flags(path):
+                make_readable(path)
+                repaired.append(path)
+        except (OSError, ValueError):
+            # Not ours to judge: killed before it was a file of any use, or not ours to write.
+            continue
+    return repaired
+
+
+def _this_host() -> str:
+    return safe_file_name(socket.gethostname(), 24).replace("_", "-")
