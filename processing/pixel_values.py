@@ -39,8 +39,14 @@ class ValidRange:
             high = np.float32(min(detector.flag_above, largest))
         else:
             limits = np.iinfo(kind)
-            low = kind.type(_into(detector.flag_below, limits.min, limits.max, math.ceil))
-            high = kind.type(_into(detector.flag_above, limits.min, limits.max - 1, math.floor))
+            bottom = _into(detector.flag_below, limits.min, limits.max, math.ceil)
+            top = _into(detector.flag_above, limits.min, limits.max - 1, math.floor)
+            # Flags at the ends of the range, as DECTRIS has them, cost nothing as part of its bounds.
+            while top in detector.flag_values and top > bottom:
+                top -= 1
+            while bottom in detector.flag_values and bottom < top:
+                bottom += 1
+            low, high = kind.type(bottom), kind.type(top)
         between = [flag for flag in detector.flag_values if low <= flag <= high]
         flagged = np.array([flag for flag in between if kind.kind == "f" or flag == int(flag)]).astype(kind)
         flagged.flags.writeable = False

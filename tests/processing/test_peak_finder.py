@@ -161,6 +161,19 @@ def test_values_that_mean_a_bad_pixel_neither_count_nor_shift_the_background() -
     assert len(PeakFinder(detector, **OPTIONS)(image)) == 3
 
 
+def test_flags_at_the_ends_of_the_integer_range_are_bad_values() -> None:
+    image = blank().astype(np.int16)
+    image[60:62, 20:22] = 100
+    expected = as_table(PeakFinder(far_detector(), **OPTIONS)(image))
+    image[90:92, 30:32] = 32766
+    image[70:72, 30:32] = 32765
+    image[40:42, 30:32] = -32768
+    image[58, 18] = -32767
+    finder = PeakFinder(far_detector(flag_values=(-32768, -32767, 32765, 32766, 32767)), **OPTIONS)
+    found = as_table(finder(image))
+    np.testing.assert_allclose(found[:, :4], expected[:, :4], rtol=0.01)
+
+
 def test_a_saturated_spot_is_found_up_to_one_below_the_largest_integer() -> None:
     image = blank()
     image[60:62, 20:22] = 65534
