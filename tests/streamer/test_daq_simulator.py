@@ -62,6 +62,14 @@ def unpacked(image: Frame | Image) -> NDArray[Any]:
     return out
 
 
+def n_messages(report: SimulatorReport) -> int:
+    """How many messages were sent, by the report."""
+    return sum(
+        1 + s.reached - len(s.skipped) - len(s.not_taken) + len(s.duplicated) + s.garbage + s.ended
+        for s in report.series
+    )
+
+
 def exchanged(protocol: str, **settings: Any) -> tuple[list[Event], SimulatorReport]:
     """What a reader finds and what the simulator says it sent, over a real socket."""
     ordered = SimulatorSettings.model_validate({"protocol": protocol, "address": "tcp://127.0.0.1:*"} | settings)
@@ -72,9 +80,11 @@ def exchanged(protocol: str, **settings: Any) -> tuple[list[Event], SimulatorRep
         sender = threading.Thread(target=simulator.run)
         sender.start()
         (socket,) = source.sockets
-        while socket.poll(300 if sender.is_alive() else 200):
-            events += source.receive(socket) or []
-        sender.join()
+        n_received = 0
+        while sender.is_alive() or n_received < n_messages(simulator.report):
+            if socket.poll(50) and (found := source.receive(socket)) is not None:
+                n_received += 1
+                events += found
         return events, simulator.report
 
 
