@@ -45,8 +45,8 @@ def test_a_detector_that_is_restarted_in_mid_series_begins_a_new_one(rig: Rig) -
     hub = rig.hub(rig.detector(50, faults=FaultSettings(restart_after=20)))
     rig.start_workers(1)
     witness = rig.run(hub, series=2)
-    first, second = witness.ended
-    assert first.series != second.series
+    ended = {counts.series: counts for counts in witness.ended}
+    first, second = (ended[series.key] for series in witness.began)
     assert [s.number for s in witness.began] == [7, 7]
     assert (first.total, first.states[State.MISSED]) == (50, 30)
     assert (second.total, second.states[State.MISSED]) == (50, 0)

@@ -1,0 +1,101 @@
+"""What the hub costs: frames a second and CPU a frame, with its record, statistics and feed.
+
+`python -m benchmarks.hub`
+
+A detector process sends frames as fast as they are taken; a worker process answers each at once without looking at it.
+All three share this machine's cores, so the rate is a lower bound; CPU a frame is the hub's own.
+"""
+
+import multiprocessing
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import zmq
+
+from braggwatch.processing.frame import Encoding, Frame, Series
+from braggwatch.processing.simulation.pool import compress_bslz4
+from braggwatch.streamer import worker_protocol as protocol
+from braggwatch.streamer.daq_simulator.settings import SimulatorSettings
+from braggwatch.streamer.daq_simulator.simulator import run_simulator
+from braggwatch.streamer.feed import Feed
+from braggwatch.streamer.feed_messages import Queue
+from braggwatch.streamer.hub import Hub, HubSettings
+from braggwatch.streamer.messages import Result, State
+from braggwatch.streamer.record import Record
+from braggwatch.streamer.results import Results
+from braggwatch.streamer.sources.settings import DectrisV2Settings
+from braggwatch.streamer.sources.source import open_source
+from braggwatch.streamer.statistics import Statistics
+
+ADDRESS = "tcp://127.0.0.1:31902"
+ABOUT = dict.fromkeys(("experiment", "source", "protocol", "settings_digest", "version"), "benchmark")
+
+
+def send(image: np.ndarray, n_frames: int) -> None:  # type: ignore[type-arg]
+    payload = compress_bslz4(image)
+    frame = Frame(
+        series="", number=0, payload=payload, shape=image.shape, dtype="uint16", encoding=Encoding("bslz4", "hdf5")
+    )
+    series = Series(key="", number=1, shape=image.shape, dtype="uint16")
+    run_simulator(SimulatorSettings(address=ADDRESS, n_frames=n_frames), [frame], series)
+
+
+def answer(hub_address: str) -> None:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as hub:
+        hub.set_hwm(0)
+        hub.connect(hub_address)
+        hub.send_multipart([protocol.HELLO, protocol.encode_hello(protocol.Hello("echo", "here", 0, ""))])
+        while (parts := hub.recv_multipart(copy=False))[0].bytes != protocol.STOP:
+            kind = parts[0].bytes
+            if kind == protocol.SETTINGS:
+                hub.send_multipart([protocol.READY])
+            elif kind == protocol.END:
+                hub.send_multipart([protocol.ENDED, parts[1].bytes])
+            elif kind == protocol.FRAME:
+                frame = protocol.decode_frame(parts[1].buffer, parts[2].buffer)
+                result = Result(series=frame.series, number=frame.number, state=State.BLANK, worker="echo")
+                hub.send_multipart([protocol.RESULT, protocol.encode_result(result)])
+        hub.send_multipart([protocol.BYE, b"echo"])
+
+
+def measure(image: np.ndarray, n_frames: int) -> tuple[float, float]:  # type: ignore[type-arg]
+    """Return frames a second, and the hub's CPU seconds a frame."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Record(Path(folder, "record.sqlite")) as record,
+        Feed("tcp://127.0.0.1:*") as feed,
+        open_source(DectrisV2Settings(address=ADDRESS, high_water_mark=20)) as source,
+    ):
+        results = Results(Statistics(time.time()), record, feed, about=ABOUT)
+        settings = HubSettings(drop="never", queue_bytes=2**24, credits=8, silence=1e6)
+        hub = Hub(source, settings, b"{}", results, quarantine=lambda series, frame: "")
+        processes = multiprocessing.get_context("spawn")
+        worker = processes.Process(target=answer, args=(hub.bind("tcp://127.0.0.1:*"),))
+        sender = processes.Process(target=send, args=(image, n_frames))
+        worker.start()
+        sender.start()
+        while hub.totals()["total"] == 0:
+            hub.turn(0.05)
+        wall, cpu = time.perf_counter(), time.process_time()
+        while hub.n_ended == 0:
+            hub.turn(0.05)
+            results.publish(hub.totals(), hub.current(), Queue(hub.queue_length), [])
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        hub.dismiss_workers(5.0)
+        hub.close()
+        for process in (worker, sender):
+            process.join()
+    return n_frames / wall, cpu / n_frames
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    for name, shape, n_frames in (("64 x 64", (64, 64), 50_000), ("4 Mpx", (2162, 2068), 2000)):
+        rate, cpu = measure(rng.poisson(0.8, shape).astype(np.uint16), n_frames)
+        print(f"hub, frames of {name}: {rate:8.0f} frames/s, {1e6 * cpu:6.0f} µs of CPU a frame", flush=True)
+
+
+if __name__ == "__main__":
+    main()
