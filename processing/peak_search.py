@@ -147,9 +147,9 @@ def search(  # type: ignore[no-untyped-def]
                     continue
                 for column in range(left, right):
                     value = image[row, column]
-                    if not (floor < value <= high) or seen[row, column] == stamp:
+                    if not (floor < value <= high) or not np.float32(value) > cut[bins[row, column]]:
                         continue
-                    if not np.float32(value) > cut[bins[row, column]] or _is_flagged(value, flagged):
+                    if seen[row, column] == stamp or _is_flagged(value, flagged):
                         continue
                     n = _grow(image, bins, high, flagged, cut, panels[panel], seen, stamp, queue, row, column)
                     if min_pixels <= n <= max_pixels and _measure(
@@ -184,9 +184,9 @@ def _grow(image, bins, high, flagged, cut, panel, seen, stamp, queue, row, colum
             for c in range(max(column - 1, panel[2]), min(column + 2, panel[3])):
                 value = image[r, c]
                 if (
-                    seen[r, c] != stamp
-                    and value <= high
+                    value <= high
                     and np.float32(value) > cut[bins[r, c]]
+                    and seen[r, c] != stamp
                     and not _is_flagged(value, flagged)
                 ):
                     seen[r, c] = stamp
