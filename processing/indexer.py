@@ -12,6 +12,7 @@ from braggwatch.processing.beam import Beam
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.lattice_search import Target, Work, find_lattice
+from braggwatch.processing.lattice_settings import Settings
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.unit_cell import UnitCell
 
@@ -24,6 +25,7 @@ _TURNS = tuple(int(2 ** (k / 2)) // 16 * 16 for k in range(16, 27))
 # First a quick look with few spots and rows, then, where that found no lattice that explains the convincing share of
 # all spots, a thorough one.
 _CONVINCING = 0.3
+_RIVALS = 2
 _SPOTS_AND_ROWS = ((60, 16), (120, 48))
 # Expected number of lattices that chance alone makes of a list of spots: an accepted lattice stays below it.
 _FALSE_ALARMS = 1e-2
@@ -61,24 +63,18 @@ def reduced_basis(cell: UnitCell) -> F64:
     return basis if np.linalg.det(basis) > 0 else -basis
 
 
-def _target(cell: UnitCell, length_tolerance: float, angle_tolerance: float) -> Target:
-    basis = reduced_basis(cell)
-    a, b, c = basis @ cell.A
-    # The same axes with a along x and b in the xy plane: what lies along a row and across it.
-    upper = np.linalg.qr(np.array([a, b, c]).T)[1]
+def _target(cell: UnitCell, strain: float) -> Target:
+    # The reduced axes with a along x and b in the xy plane: what lies along a row and across it.
+    upper = np.linalg.qr((reduced_basis(cell) @ cell.A).T)[1]
     upper *= np.sign(np.diag(upper))[:, None]
     A = np.ascontiguousarray(upper.T)
-    angles = np.radians([cell.alpha, cell.beta, cell.gamma])
     return Target(
         A=A,
         inverse=np.linalg.inv(A),
         shape=np.array([A[1, 0], A[1, 1], A[2, 0], A[2, 1], A[2, 2]], np.float32),
         volume=float(np.linalg.det(A)),
         longest=float(np.linalg.norm(A, axis=1).max()),
-        strain=length_tolerance,
-        conventional=np.round(np.linalg.inv(basis)),
-        cell=np.array([cell.a, cell.b, cell.c, *angles]),
-        tolerance=np.array([length_tolerance, math.radians(angle_tolerance)]),
+        strain=strain,
     )
 
 
@@ -113,7 +109,8 @@ class Indexer:
         self.angle_tolerance = angle_tolerance
         self.min_spots = min_spots
         self.max_lattices = max_lattices
-        self._target = _target(cell, length_tolerance, angle_tolerance)
+        self._target = _target(cell, length_tolerance)
+        self._settings = Settings(cell, reduced_basis(cell), length_tolerance, angle_tolerance)
         n = max(spots for spots, _ in _SPOTS_AND_ROWS) + 4
         self._work = Work(
             score=np.empty(_DIRECTIONS[-1], np.float32),
@@ -136,19 +133,23 @@ class Indexer:
         left = np.argsort(length, kind="stable")
         left = left[: np.searchsorted(length[left], np.inf)]
         crystals: list[Crystal] = []
-        # A lattice that turns up again in the spots near its own nodes uses up a turn but is not reported twice.
-        for _ in range(2 * self.max_lattices - 1):
-            if len(left) < self.min_spots or len(crystals) == self.max_lattices:
-                break
+        wanted, tries = self.max_lattices, 2 * self.max_lattices - 1
+        while tries > 0 and len(left) >= self.min_spots and len(crystals) < wanted:
+            tries -= 1
             crystal = self._best(q, length, left)
             if crystal is None:
                 break
+            if not crystals and crystal.n_indexed < _CONVINCING * len(left):
+                # One of many lattices: the search ends at any, but the caller wants the best of them.
+                wanted, tries = wanted + _RIVALS, tries + _RIVALS
+            # A lattice may turn up again in spots that lie a little off its nodes.
             if not any(_same_lattice(crystal.A, other.A) for other in crystals):
                 crystals.append(crystal)
             free = np.ones(len(q), bool)
             free[crystal.spots] = False
             left = left[free[left]]
         crystals.sort(key=lambda crystal: -crystal.n_indexed)
+        del crystals[self.max_lattices :]
         return crystals
 
     def index(self, peaks: Peaks, detector: Detector, beam: Beam | None = None) -> list[Crystal]:
@@ -187,19 +188,20 @@ class Indexer:
                     best = false_alarms, reach, A
                 if count >= _CONVINCING * n:
                     break
-        return None if best is None else self._crystal(q, left, best[2], best[1])
+        return None if best is None else self._crystal(spots, left, best[2], best[1])
 
-    def _crystal(self, q: F64, left: NDArray[np.int64], A: F64, reach: float) -> Crystal:
-        spots = q[left]
-        h = spots @ A.T
-        near = np.round(h)
-        miss = (h - near) @ np.linalg.inv(A).T
-        distance = np.sqrt(np.einsum("ij,ij->i", miss, miss))
-        indexed = (distance < reach) & near.any(axis=1)
-        conventional = self._target.conventional
+    def _crystal(self, spots: F64, left: NDArray[np.int64], A: F64, reach: float) -> Crystal | None:
+        conventional = self._settings.closest(A)
+        if conventional is None:
+            return None
+        h = conventional @ spots
+        hkl = self._settings.nearest_node(h)
+        miss = np.linalg.inv(conventional) @ (h - hkl)
+        distance = np.sqrt(np.einsum("ij,ij->j", miss, miss))
+        indexed = (distance < reach) & hkl.any(axis=0)
         return Crystal(
-            A=conventional @ A,
-            hkl=np.asarray(near[indexed] @ conventional.T).astype(np.int32),
+            A=conventional,
+            hkl=np.ascontiguousarray(hkl[:, indexed].T, np.int32),
             spots=left[indexed],
             rmsd_q=float(np.sqrt(np.mean(distance[indexed] ** 2))),
         )

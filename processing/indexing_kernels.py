@@ -96,8 +96,8 @@ def score_turns(phase: F32, cos: F32, sin: F32, shape: F32, right: F32, left: F3
 
     `phase` ``(3, n)``: q along the row, along a direction e1 perpendicular to it, and along the third direction e2.
     `cos`, `sin` ``(k,)`` of the turns. `shape` ``(5,)``: the second row's components along the first and across; the
-    third row's along the first, across in the second's plane, and out of that plane. Writes `right` and `left` ``(k,)``:
-    with the third row on the one and on the other side. ``n`` is a multiple of 2.
+    third row's along the first, across in the second's plane, and out of that plane. Writes `right` and `left`,
+    ``(k,)``: with the third row on the one and on the other side. ``n`` is a multiple of 2.
     """
     half = np.float32(0.5)
     b1, b2, c1, c2, c3 = shape[0], shape[1], shape[2], shape[3], shape[4]
@@ -131,9 +131,9 @@ def score_turns(phase: F32, cos: F32, sin: F32, shape: F32, right: F32, left: F3
 
 @njit(nogil=True, cache=True, boundscheck=False)
 def pick_turns(right: F32, left: F32, apart: int, hand: NDArray[np.int64], turn: NDArray[np.int64]) -> int:
-    """Write hand (0 right, 1 left) and turn of the best-scored turns, best first, `apart` steps or more from each other.
+    """Write hand (0 right, 1 left) and turn of the best-scored turns, best first.
 
-    The scores are spoilt. Returns how many were found.
+    Turns of one hand are `apart` steps or more from each other. The scores are spoilt. Returns how many were found.
     """
     n_turns = right.size
     for j in range(turn.size):

@@ -30,7 +30,7 @@ from braggwatch.processing.lattice_refinement import (
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-N_TURNS_PICKED = 3
+N_TURNS_PICKED = 4
 """Turns about a row that are refined."""
 
 
@@ -48,12 +48,6 @@ class Target(NamedTuple):
     """Length of c."""
     strain: float
     """Relative tolerance on the cell."""
-    conventional: F64
-    """``(3, 3)``: conventional axes in terms of the reduced ones."""
-    cell: F64
-    """``(6,)``: conventional a, b, c, Angstrom, and the cosines' angles alpha, beta, gamma, radians."""
-    tolerance: F64
-    """``(2,)``: relative on a, b, c; radians on the angles."""
 
 
 class Work(NamedTuple):
@@ -71,23 +65,6 @@ class Work(NamedTuple):
     """Likewise."""
     distance: F64
     """``(>= spots,)``."""
-
-
-@njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
-def cell_fits(A: F64, target: Target) -> bool:
-    """Tell whether the conventional cell of reduced vectors `A` lies within the tolerance of the target's."""
-    c = target.conventional @ A
-    length = np.empty(3)
-    for i in range(3):
-        length[i] = math.sqrt(c[i, 0] ** 2 + c[i, 1] ** 2 + c[i, 2] ** 2)
-        if not abs(length[i] / target.cell[i] - 1.0) <= target.tolerance[0]:
-            return False
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        cos = (c[j, 0] * c[k, 0] + c[j, 1] * c[k, 1] + c[j, 2] * c[k, 2]) / (length[j] * length[k])
-        if not abs(math.acos(min(1.0, max(-1.0, cos))) - target.cell[3 + i]) <= target.tolerance[1]:
-            return False
-    return True
 
 
 @njit(nogil=True, cache=True, boundscheck=False, error_model="numpy")
@@ -166,7 +143,7 @@ def _turns(q: F64, n: int, row: F64, turns: F32, target: Target, work: Work, bas
     m = 0
     for i in range(n):
         t = row[0] * q[0, i] + row[1] * q[1, i] + row[2] * q[2, i]
-        if abs(t - np.rint(t)) < 0.25:
+        if abs(t - np.rint(t)) < 0.15:
             for axis in range(3):
                 work.phase[axis, m] = np.float32(
                     basis[axis, 0] * q[0, i] + basis[axis, 1] * q[1, i] + basis[axis, 2] * q[2, i]
@@ -279,7 +256,7 @@ def find_lattice(
         if n > n_search:
             _grow(q, length, n, n_search, n, candidate, target, 0.8 * reach)
         result = _finish(q, n, candidate, q_high, target, work)
-        if result[0] < best[0] and cell_fits(candidate, target):
+        if result[0] < best[0]:
             best, best_value = result, value[j]
             A[:] = candidate
             if best[0] < accept and best[2] > 0.7 * n:
