@@ -116,7 +116,7 @@ def with_hdf5plugin(image: NDArray[Any], algorithm: str) -> Callable[[], Any]:
         "bszstd": hdf5plugin.Bitshuffle(cname="zstd"),
         "lz4": hdf5plugin.LZ4(),
     }
-    file = h5py.File("decode.h5", "w", driver="core", backing_store=False)
+    file = h5py.File(f"{id(image)} {algorithm}", "w", driver="core", backing_store=False)
     data = file.create_dataset("data", data=image[None], chunks=(1, *image.shape), compression=filters[algorithm])
     out = np.empty_like(image)
 

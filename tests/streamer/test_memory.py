@@ -1,0 +1,29 @@
+"""Memory of freed messages is used for the next ones."""
+
+import platform
+import subprocess
+import sys
+
+PROGRAM = """
+import resource
+import sys
+from braggwatch.streamer.memory import keep_freed_memory
+
+def faults_of_large_messages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(50):
+        b"x" * 3_000_000, b"y" * 2_000_000
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+kept = keep_freed_memory()
+faults_of_large_messages()
+print(kept, faults_of_large_messages())
+"""
+
+
+def test_large_messages_cost_no_page_faults_once_memory_is_kept() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60)
+    kept, faults = done.stdout.split()
+    glibc = platform.libc_ver()[0] == "glibc"
+    assert kept == str(glibc)
+    assert not glibc or int(faults) < 500  # 60,000 if every page were taken anew
