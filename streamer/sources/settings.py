@@ -15,7 +15,7 @@ class PullSettings(BaseModel):
         "images are spread over several. Whoever else connects a PULL socket there takes frames away from us.",
     )
     high_water_mark: int = Field(
-        default=200, ge=1, description="Messages that wait in our memory for each address before the detector must."
+        default=50, ge=1, description="Messages that wait in our memory for each address before the detector must."
     )
     max_message_bytes: int = Field(
         default=2**30,
