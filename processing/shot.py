@@ -41,6 +41,8 @@ class Shot:
     crystals: list[Crystal] = field(default_factory=list)
     is_hit: bool = False
     dumped: list[DumpedImage] = field(default_factory=list)
+    notices: dict[str, str] = field(default_factory=dict)
+    """What a person should know, as a sentence, by kind: a disk that is full, say."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds that each stage took, by instance name."""
 

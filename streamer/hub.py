@@ -349,6 +349,8 @@ class Hub:
             return
         self._runs[result.series].ledger.move(result.number, result.state)
         self._audience.frame_done(result, now - entry.arrived)
+        for kind, text in result.notices.items():
+            self._warn(kind, text)
         if result.error:
             self._warn(result.state.value, f"frame {result.number} of series {result.series}: {result.error}")
 

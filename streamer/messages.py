@@ -62,5 +62,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     dumped: tuple[Dumped, ...] = ()
     seconds: dict[str, float] = {}
     """What decoding and each stage took."""
+    notices: dict[str, str] = {}
+    """What a person should know, as a sentence, by kind."""
     error: str = ""
     """For FAILED: the exception in one line."""

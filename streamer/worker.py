@@ -147,6 +147,7 @@ def describe(shot: Shot, worker: str) -> Result:
         crystals=tuple(CrystalFound(c.cell, _nine(c.A), c.n_indexed, c.rmsd_px) for c in shot.crystals),
         dumped=tuple(Dumped(d.dump, str(d.path), d.entry) for d in shot.dumped),
         seconds=shot.timings,
+        notices=shot.notices,
     )
 
 

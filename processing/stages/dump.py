@@ -62,8 +62,8 @@ class Dump:
     the next process on this machine dumps to the directory, and before that with ``h5py.File(path, swmr=True)``.
 
     A dump that cannot write, because the disk is full or the directory not writable, never costs a hit: the shot
-    goes on without a `DumpedImage`, `paused_because` says why, one line is logged, and after ten seconds the next shot
-    is tried again in a new file. `not_written` counts the shots that went by.
+    goes on with a notice instead of a `DumpedImage`, `paused_because` says why, one line is logged, and after ten
+    seconds the next shot is tried again in a new file. `not_written` counts the shots that went by.
     """
 
     def __init__(self, settings: DumpSettings, *, instance: str, provenance: Mapping[str, str]) -> None:
@@ -103,19 +103,23 @@ class Dump:
         chunk, dtype = _packed(shot)
         with self._lock:
             if self.paused_because is not None and monotonic() < self._retry_at:
-                self.not_written += 1
-                return Verdict.KEEP
+                return self._go_without(shot)
             try:
                 writer = self._writer_for(shot, dtype)
                 entry = writer.append(shot, chunk)
                 self._flush_in_time(writer)
             except OSError as error:
-                self.not_written += 1
                 self._pause(error)
-                return Verdict.KEEP
+                return self._go_without(shot)
             self.paused_because = None
             path = writer.path
         shot.dumped.append(DumpedImage(self.instance, path, entry))
+        return Verdict.KEEP
+
+    def _go_without(self, shot: Shot) -> Verdict:
+        self.not_written += 1
+        if self.paused_because is not None:
+            shot.notices[f"{self.instance}-not-dumped"] = self.paused_because
         return Verdict.KEEP
 
     def end(self) -> None:
