@@ -26,10 +26,9 @@ class PeakFinder:
     higher. A spot lies on one panel, and so does its background; one that lies wholly in a panel's outermost row or
     column is not taken, since part of it is missing.
 
-    It differs from other programs' peakfinder8 in three places, each a case where those lose good spots or take
-    bad ones: a ring whose pixels all have one value keeps its statistics instead of losing them, a local background
-    with no spread counts as a standard deviation of 0.01 instead of refusing the spot, and the highest background pixel
-    may be negative.
+    It differs from other programs' peakfinder8 in three places, where those lose good spots: a ring whose
+    pixels all have one value keeps its statistics instead of losing them, a local background with no spread counts as a
+    standard deviation of 0.01 ADU instead of refusing the spot, and the highest background pixel may be negative.
 
     One finder serves one thread at a time: its work space is its own.
     """
