@@ -29,7 +29,7 @@ LARGEST_JSON = 2**20
 ENCODING = re.compile(r"(?:bs(8|16|32))?-?(lz4)?([<>]?)")
 """``[bs<bits>][[-]lz4][<|>]``: bitshuffled, compressed, byte order; a bare ``<`` is neither."""
 
-DTYPES = {name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32")}
+DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32")
 
 NO_DETAIL = "none"
 
@@ -53,7 +53,7 @@ class DectrisV1Decoder:
             self._announced = checked_number(head.get("series"), "series")
             return "first half of a header"
         self._announced = None
-        return decode_dectris_v1(parts, self._max_image_bytes)
+        return _message(head, parts, self._max_image_bytes)
 
 
 def decode_dectris_v1(parts: list[Any], max_image_bytes: int = 2**28) -> Message | str:
@@ -61,7 +61,10 @@ def decode_dectris_v1(parts: list[Any], max_image_bytes: int = 2**28) -> Message
 
     Payloads stay packed. Raises BadMessageError, also for images that would unpack to more than `max_image_bytes`.
     """
-    head = _json(parts[0])
+    return _message(_json(parts[0]), parts, max_image_bytes)
+
+
+def _message(head: dict[str, Any], parts: list[Any], max_image_bytes: int) -> Message | str:
     kind = head.get("htype")
     if kind == "dimage-1.0":
         return _image(head, parts, max_image_bytes)
@@ -96,11 +99,9 @@ def _image(head: dict[str, Any], parts: list[Any], max_image_bytes: int) -> Imag
             raise BadMessageError("parts", f"an image has at least 3 parts, found {len(parts)}")
         about = _json(parts[1])
         fs, ss = checked_shape(about.get("shape"), "an image's shape")
-        dtype = DTYPES.get(about["type"]) if isinstance(about.get("type"), str) else None
-        if dtype is None:
-            raise BadMessageError(
-                "dtype", f"an image's type must be one of {', '.join(DTYPES)}, found {about.get('type')!r:.40}"
-            )
+        dtype = about.get("type")
+        if dtype not in DTYPES:
+            raise BadMessageError("dtype", f"an image's type must be one of {', '.join(DTYPES)}, found {dtype!r:.40}")
         payload = memoryview(parts[2])
         if about.get("size", payload.nbytes) != payload.nbytes:
             raise BadMessageError("size", f"{about['size']!r:.40} bytes announced, found {payload.nbytes}")
