@@ -135,7 +135,7 @@ class Detector:
         """Make a detector of one panel from what the stream said of itself.
 
         Without a photon energy the detector has no beam. Of unsigned pixels the two largest values mean bad (DECTRIS'
-        masked and bad pixels), of signed ones the smallest. Raises ValueError naming what the stream did not say.
+        masked and bad pixels), of signed ones the smallest; so does the stream's own error value. Raises ValueError naming what the stream did not say.
         """
         missing = [
             name
@@ -160,7 +160,8 @@ class Detector:
             photon_energy=series.photon_energy,
             mask=series.mask,
             max_adu=float("inf") if series.saturation_value is None else series.saturation_value,
-            flag_values=_markers_of(series.dtype),
+            flag_values=_markers_of(series.dtype)
+            + (() if series.error_value is None else (float(series.error_value),)),
         )
 
     def with_mask(self, mask: NDArray[Any]) -> "Detector":

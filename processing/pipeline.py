@@ -3,6 +3,7 @@
 from time import perf_counter
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +35,11 @@ class Pipeline:
         self._max_image_bytes = settings.max_image_bytes
         # Reused for every frame: a fresh 36 MB array a frame costs more in page faults than its decoding.
         self._raw = np.empty((0, 0), np.uint8)
-        chain.begin(series, self.detector)
+        seen = series
+        if self.calibration is not None and series.dtype is not None:
+            corrected = self.calibration(np.zeros(self.detector.shape, series.dtype))
+            seen = msgspec.structs.replace(series, dtype=corrected.dtype.name)
+        chain.begin(seen, self.detector)
 
     def process(self, frame: Frame) -> Shot:
         """Send one frame through the chain.

@@ -18,12 +18,6 @@ log = logging.getLogger(__name__)
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """A worker is one thread; bitshuffle's OpenMP threads would only get in each other's way."""
 
-_KEEP_MEMORY = {
-    "MALLOC_TRIM_THRESHOLD_": str(512 * 2**20),
-    "MALLOC_MMAP_THRESHOLD_": str(256 * 2**20),
-}
-"""glibc gives large buffers back to the system at once, to fault them in again a frame later; Dask asks for more."""
-
 _SLOT = {"slot": 1}
 """Each Dask worker has one and a worker loop takes one, so that a loop never queues behind another."""
 
@@ -60,7 +54,7 @@ class Engine:
             {
                 # A worker that dies is started again for as long as the run lasts.
                 "distributed.scheduler.allowed-failures": 1_000_000,
-                "distributed.nanny.pre-spawn-environ": {**dict.fromkeys(_ONE_THREAD, "1"), **_KEEP_MEMORY},
+                "distributed.nanny.pre-spawn-environ": dict.fromkeys(_ONE_THREAD, "1"),
             }
         ):
             if self._settings.scheduler is None:

@@ -242,10 +242,6 @@ class Hub:
         if series.key in self._runs:
             self._learn(self._runs[series.key], series)
             return
-        for earlier in self._runs.values():
-            if earlier.ended is None:
-                earlier.ended = monotonic()
-                self._warn("lost-end", f"series {earlier.series.key} never ended: {series.key} has begun")
         ledger = SeriesLedger(series.key, n_frames=series.n_frames, joined_late=series.joined_late)
         self._runs[series.key] = Run(series, ledger, protocol.encode_series(series))
         self._audience.series_began(series)

@@ -15,6 +15,7 @@ from braggwatch.streamer.engine import Engine
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import Finished, Queue, Worker
 from braggwatch.streamer.hub import Hub
+from braggwatch.streamer.memory import keep_freed_memory
 from braggwatch.streamer.quarantine import set_aside
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
@@ -47,6 +48,7 @@ class Processor:
     def run(self, on_ready: Callable[[str], None] = lambda feed_address: None) -> Finished:
         """Process until the end and return the summary; `on_ready` is told the feed's address once it is open."""
         settings = self._settings
+        keep_freed_memory()
         with ExitStack() as stack:
             feed = stack.enter_context(Feed(settings.feed.address))
             record = stack.enter_context(Record(settings.experiment.record))

@@ -108,6 +108,8 @@ def parse_settings(document: dict[str, Any]) -> Settings:
     """Check a settings document, its stages included. Raises SettingsError with a line for each fault."""
     sections = {name: value for name, value in document.items() if name in _SECTIONS}
     stages = {name: value for name, value in document.items() if name not in _SECTIONS}
+    if isinstance(source := sections.get("source"), dict):
+        sections["source"] = {"type": DectrisV2Settings().type, **source}
     _check_tables(document, sections.get("chain", {}).get("stages") or ChainSettings().stages)
     try:
         settings = Settings.model_validate({**sections, "stages": stages})
@@ -155,7 +157,9 @@ def _table(name: str, settings: BaseModel | dict[str, Any], comments: bool) -> s
         return f"{head}\n{tomli_w.dumps(settings)}"
     values = settings.model_dump(mode="json")
     lines = [head]
-    for key, field in type(settings).model_fields.items():
+    fields = type(settings).model_fields
+    for key in sorted(fields, key=lambda key: key != "type"):
+        field = fields[key]
         if comments and field.description:
             lines += textwrap.wrap(field.description, 100, initial_indent="# ", subsequent_indent="# ")
         lines.append(f"# {key} =" if values[key] is None else tomli_w.dumps({key: values[key]}).strip())

@@ -17,6 +17,7 @@ from braggwatch.processing.unit_cell import UnitCell
 RIGHT_WITHIN = 1.0
 """Degrees between a lattice and the nearest true one up to which it counts as right."""
 
+
 @dataclass
 class TruthReport:
     """How the results compare with the truth."""
@@ -41,7 +42,7 @@ class TruthReport:
         return (
             f"Against the truth: {self.found} of {self.true_hits} hits found, {self.false_hits} blanks taken for hits "
             f"(of {self.seen} frames seen).\n"
-            f"{self.right} of {self.lattices} lattices within {RIGHT_WITHIN:.0f}° of the true one, median error {error}."
+            f"{self.right} of {self.lattices} lattices within {RIGHT_WITHIN:.0f}° of a true one, median error {error}."
         )
 
 

@@ -15,6 +15,7 @@ from braggwatch.processing.pipeline import Pipeline, RefusedFrameError
 from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.processing.shot import Shot
 from braggwatch.streamer import worker_protocol as protocol
+from braggwatch.streamer.memory import keep_freed_memory
 from braggwatch.streamer.messages import CrystalFound, Dumped, Result, State
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ _RESOLUTION_PERCENTILE = 95.0
 
 def run_worker(hub: str, name: str) -> None:
     """Work for the hub at a ZeroMQ address until it says stop."""
+    keep_freed_memory()
     Worker(hub, name).run()
 
 

@@ -10,18 +10,30 @@ from braggwatch.streamer.settings import load_settings, parse_settings
 
 app = typer.Typer(help="Show and check settings.", no_args_is_help=True)
 
-_DEFAULT_CHAIN = {"chain": {"stages": ["hitfind", "dump:hit"]}}
+_FIND = ["hitfind", "dump:hit"]
 
 SettingsFile = Annotated[Path | None, typer.Argument(help="A settings file (TOML); the defaults if left out.")]
 
 
 @app.command()
-def show(settings: SettingsFile = None) -> None:
+def show(
+    settings: SettingsFile = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(help="Without a settings file: your crystal's cell, such as '79.2 79.2 38.0 90 90 90 P43212'."),
+    ] = None,
+) -> None:
     """Print the complete settings in force, defaults included, with the meaning and unit of each.
 
-    `braggwatch config show > beamline.toml` writes a file to start from.
+    `braggwatch config show --cell '79.2 79.2 38.0 90 90 90 P43212' > beamline.toml` writes a file to start from.
+    Without a cell, hits are found and dumped but not indexed.
     """
-    in_force = parse_settings(_DEFAULT_CHAIN) if settings is None else load_settings(settings)
+    if settings is not None:
+        in_force = load_settings(settings)
+    elif cell is not None:
+        in_force = parse_settings({"chain": {"stages": [*_FIND, "index", "dump:indexed"]}, "index": {"cell": cell}})
+    else:
+        in_force = parse_settings({"chain": {"stages": _FIND}})
     output.print(in_force.as_toml(), markup=False, soft_wrap=True)
 
 

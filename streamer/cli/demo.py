@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from braggwatch.streamer.terminal import print_summary, watch_feed
 
 from braggwatch.processing.simulation.demo import LYSOZYME
 from braggwatch.streamer.cli.console import output, say
@@ -18,7 +19,6 @@ from braggwatch.streamer.cli.simulate import open_pool
 from braggwatch.streamer.daq_simulator.report import SimulatorReport
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.settings import Settings, parse_settings
-from braggwatch.streamer.terminal import print_summary, watch_feed
 from braggwatch.streamer.truth import compare_with_truth
 
 START_PATIENCE_S = 180.0

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from braggwatch.streamer.terminal import print_summary, watch_feed
 
 from braggwatch.streamer.cli.console import say
 from braggwatch.streamer.feed_messages import Finished
 from braggwatch.streamer.processor import Processor, stopping_on_signals
 from braggwatch.streamer.settings import Settings, load_settings
-from braggwatch.streamer.terminal import print_summary, watch_feed
 
 
 def process(

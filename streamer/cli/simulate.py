@@ -12,6 +12,7 @@ from braggwatch.streamer.daq_simulator.report import SimulatorReport
 from braggwatch.streamer.daq_simulator.settings import FaultSettings, SimulatorSettings
 from braggwatch.streamer.daq_simulator.simulator import Simulator
 from braggwatch.streamer.daq_simulator.stored_frames import StoredFrames, from_files, from_pool
+from braggwatch.streamer.memory import keep_freed_memory
 
 POOL_IMAGES = 24
 _FAULTS = "Misbehaviour"
@@ -26,7 +27,9 @@ def simulate(
     protocol: Annotated[
         Literal["dectris-v2", "dectris-v1"], typer.Option(help="What to speak: Stream V2 (CBOR) or V1 (JSON).")
     ] = "dectris-v2",
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames a series; 1000, or as many as the files hold.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Frames a series; 1000, or as many as the files hold.")
+    ] = None,
     series: Annotated[int, typer.Option(min=1, help="Number of series.")] = 1,
     rate: Annotated[
         float | None, typer.Option(min=0.001, help="Frames a second; as fast as they are taken if left out.")
@@ -71,6 +74,7 @@ def simulate(
 
 def send(settings: SimulatorSettings, stored: StoredFrames, report: Path | None) -> None:
     """Send everything and say what was sent, also after Ctrl-C."""
+    keep_freed_memory()
     with Simulator(settings, stored.frames, stored.series, order=stored.order) as simulator:
         say(f"Sending {settings.n_series} × {settings.n_frames} frames from {simulator.address} ({settings.protocol})")
         try:

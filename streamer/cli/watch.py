@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
+from braggwatch.streamer.terminal import watch_feed
 
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
-from braggwatch.streamer.terminal import watch_feed
 
 
 def watch(
@@ -14,5 +14,8 @@ def watch(
         bool, typer.Option(help="End with the processor instead of waiting for it to come back.")
     ] = False,
 ) -> None:
-    """Watch a running processor: rates, ledger, latency, the last crystals. Any number may watch; none slows it down."""
+    """Watch a running processor: rates, ledger, latency, the last crystals.
+
+    Any number may watch; none slows it down.
+    """
     watch_feed(address, until_finished=until_finished)

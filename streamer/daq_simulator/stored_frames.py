@@ -9,7 +9,6 @@ from braggwatch.processing.frame import Frame, Series
 from braggwatch.processing.image_files import open_image_files
 from braggwatch.processing.simulation.pool import StillPool
 
-
 MAX_BYTES = 4 << 30
 
 

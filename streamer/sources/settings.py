@@ -4,6 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_TYPE = (
+    "Where frames come from: dectris-v2 (Stream V2, Jungfraujoch too), dectris-v1 (Stream V1), or files (with paths)."
+)
+
 
 class PullSettings(BaseModel):
     """How to reach a detector that pushes its frames."""
@@ -36,7 +40,7 @@ class PullSettings(BaseModel):
 class DectrisV2Settings(PullSettings):
     """DECTRIS Stream V2 and Jungfraujoch: CBOR."""
 
-    type: Literal["dectris-v2"] = "dectris-v2"
+    type: Literal["dectris-v2"] = Field(default="dectris-v2", description=_TYPE)
     address: str | list[str] = Field(
         default="tcp://127.0.0.1:31001", description=PullSettings.model_fields["address"].description
     )
@@ -48,7 +52,7 @@ class DectrisV2Settings(PullSettings):
 class DectrisV1Settings(PullSettings):
     """DECTRIS Stream V1, the legacy one: JSON and blobs."""
 
-    type: Literal["dectris-v1"] = "dectris-v1"
+    type: Literal["dectris-v1"] = Field(default="dectris-v1", description=_TYPE)
     address: str | list[str] = Field(
         default="tcp://127.0.0.1:9999", description=PullSettings.model_fields["address"].description
     )

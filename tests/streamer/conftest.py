@@ -37,9 +37,7 @@ def frame(number: int, *, hit: bool) -> Frame:
     """Return a frame that is a hit or a blank, and can be told from the others."""
     image = np.full(SHAPE, number % 100, np.uint16)
     image[32, 32] = BRIGHT if hit else 0
-    return Frame(
-        series="", number=number, payload=image.tobytes(), shape=SHAPE, dtype="uint16", encoding=Encoding()
-    )
+    return Frame(series="", number=number, payload=image.tobytes(), shape=SHAPE, dtype="uint16", encoding=Encoding())
 
 
 def series() -> Series:

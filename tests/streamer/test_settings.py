@@ -70,7 +70,10 @@ def test_every_setting_is_shown_with_a_sentence() -> None:
         ({"chain": {"stages": ["hitfind", "dmup"]}}, "there is no stage 'dmup'; expected one of hitfind, dump, index"),
         ({"chain": {"stages": ["dump", "dump"]}}, "dump stands there twice; give each use an instance name"),
         ({"chain": {"stages": ["no.such.Thing"]}}, "no.such.Thing cannot be imported"),
-        ({"chain": {"stages": ["pathlib.Path"]}}, "pathlib.Path is no stage: it needs the methods begin, event and end"),
+        (
+            {"chain": {"stages": ["pathlib.Path"]}},
+            "pathlib.Path is no stage: it needs the methods begin, event and end",
+        ),
         ({"chain": {"stages": ["hitfind", "index"]}}, "[index] cell: is missing and has no default"),
         ({"engine": 5}, "engine: expected a table of settings, found 5"),
     ],
