@@ -1,9 +1,10 @@
 """`braggwatch watch`: the terminal view of a running processor."""
 
+import contextlib
 from typing import Annotated
 
 import typer
-from braggwatch.streamer.terminal import watch_feed
+from braggwatch.streamer.terminal import print_summary, watch_feed
 
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
 
@@ -18,4 +19,8 @@ def watch(
 
     Any number may watch; none slows it down.
     """
-    watch_feed(address, until_finished=until_finished)
+    finished = None
+    with contextlib.suppress(KeyboardInterrupt):
+        finished = watch_feed(address, until_finished=until_finished)
+    if finished is not None:
+        print_summary(finished)
