@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
+from braggwatch.processing.lattice_refinement import REACH_STEP, false_alarms, node_distances
 from braggwatch.processing.lattice_search import Target, Work, find_lattice
 from braggwatch.processing.lattice_settings import Settings
 from braggwatch.processing.peaks import Peaks
+from braggwatch.processing.symmetric_refinement import SymmetricRefiner
 from braggwatch.processing.unit_cell import UnitCell
 
 F64 = NDArray[np.float64]
@@ -26,7 +28,7 @@ _TURNS = tuple(int(2 ** (k / 2)) // 16 * 16 for k in range(16, 27))
 # all spots, a thorough one.
 _CONVINCING = 0.3
 _RIVALS = 2
-_SPOTS_AND_ROWS = ((60, 16), (120, 48))
+_SPOTS_AND_ROWS = ((60, 16), (90, 64))
 # Expected number of lattices that chance alone makes of a list of spots: an accepted lattice stays below it.
 _FALSE_ALARMS = 1e-2
 
@@ -110,6 +112,7 @@ class Indexer:
         self.min_spots = min_spots
         self.max_lattices = max_lattices
         self._target = _target(cell, length_tolerance)
+        self._refine = SymmetricRefiner(cell)
         self._settings = Settings(cell, reduced_basis(cell), length_tolerance, angle_tolerance)
         n = max(spots for spots, _ in _SPOTS_AND_ROWS) + 4
         self._work = Work(
@@ -188,22 +191,32 @@ class Indexer:
                     best = false_alarms, reach, A
                 if count >= _CONVINCING * n:
                     break
-        return None if best is None else self._crystal(spots, left, best[2], best[1])
+        return None if best is None else self._crystal(spots, left, best[2], best[1], q_high)
 
-    def _crystal(self, spots: F64, left: NDArray[np.int64], A: F64, reach: float) -> Crystal | None:
+    def _crystal(self, spots: F64, left: NDArray[np.int64], A: F64, reach: float, q_high: float) -> Crystal | None:
         conventional = self._settings.closest(A)
         if conventional is None:
             return None
-        h = conventional @ spots
-        hkl = self._settings.nearest_node(h)
-        miss = np.linalg.inv(conventional) @ (h - hkl)
-        distance = np.sqrt(np.einsum("ij,ij->j", miss, miss))
-        indexed = (distance < reach) & hkl.any(axis=0)
+        target, distance, n = self._target, self._work.distance, len(left)
+        # The free cell says which spots belong; the symmetric one fits them better, then takes another look.
+        for _ in range(2):
+            node_distances(spots, n, self._settings.reduced(conventional), distance)
+            chosen = spots[:, distance[:n] < reach * reach]
+            hkl = self._settings.nearest_node(conventional @ chosen)
+            conventional = self._refine(chosen, hkl, conventional)
+            node_distances(spots, n, self._settings.reduced(conventional), distance)
+            _, reach, count = false_alarms(distance, n, target.volume, target.longest, q_high, target.strain)
+            if count < self.min_spots:
+                return None
+            # The most telling reach leaves out the tail of the spots' errors.
+            reach /= REACH_STEP
+        indexed = distance[:n] < reach * reach
+        hkl = self._settings.nearest_node(conventional @ spots[:, indexed])
         return Crystal(
             A=conventional,
-            hkl=np.ascontiguousarray(hkl[:, indexed].T, np.int32),
+            hkl=np.ascontiguousarray(hkl.T, np.int32),
             spots=left[indexed],
-            rmsd_q=float(np.sqrt(np.mean(distance[indexed] ** 2))),
+            rmsd_q=float(np.sqrt(np.mean(distance[:n][indexed]))),
         )
 
 

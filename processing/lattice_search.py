@@ -30,7 +30,7 @@ from braggwatch.processing.lattice_refinement import (
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-N_TURNS_PICKED = 4
+N_TURNS_PICKED = 6
 """Turns about a row that are refined."""
 
 

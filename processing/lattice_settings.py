@@ -41,6 +41,10 @@ class Settings:
         best = int(np.argmin(misfit))
         return np.asarray(conventional[best]) if misfit[best] <= 1.0 else None
 
+    def reduced(self, conventional: F64) -> F64:
+        """Return the reduced axes ``(3, 3)`` of conventional ones."""
+        return np.asarray(self._basis @ conventional)
+
     def nearest_node(self, h: F64) -> F64:
         """Return the Miller indices ``(3, n)`` nearest to fractional ones that the centring allows."""
         return np.asarray(self._from_reduced @ np.round(self._basis @ h))

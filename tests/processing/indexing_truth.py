@@ -97,11 +97,11 @@ def real_list(path: Path) -> tuple[UnitCell, F64]:
     """A list of ../shared/spots/*.txt with its known cell."""
     numbers = [float(word) for word in path.read_text().splitlines()[0].split()[:9]]
     a, b, c = np.array(numbers).reshape(3, 3)
-    lengths = [float(np.linalg.norm(axis)) for axis in (a, b, c)]
-    angles = [
-        float(np.degrees(np.arccos(u @ v / np.linalg.norm(u) / np.linalg.norm(v)))) for u, v in ((b, c), (a, c), (a, b))
-    ]
-    return UnitCell(*lengths, *np.round(angles, 3).tolist()), np.loadtxt(path, skiprows=1)
+    lengths = np.linalg.norm([a, b, c], axis=1)
+    pairs = ((b, c), (a, c), (a, b))
+    angles = [np.degrees(np.arccos(u @ v / (np.linalg.norm(u) * np.linalg.norm(v)))) for u, v in pairs]
+    cell = " ".join(f"{number:.4f}" for number in (*lengths, *angles))
+    return UnitCell.from_string(cell), np.loadtxt(path, skiprows=1)
 
 
 def crystfel_peaks(path: Path) -> Iterator[tuple[int, F64, F64]]:

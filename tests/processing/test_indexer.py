@@ -198,7 +198,7 @@ def test_spots_of_the_wrong_shape_are_refused() -> None:
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Indexer(LYSOZYME, **settings)  # type: ignore[arg-type]
+        Indexer(LYSOZYME, **settings)
 
 
 def test_peaks_need_a_photon_energy() -> None:

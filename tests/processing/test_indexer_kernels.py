@@ -77,7 +77,7 @@ def test_the_best_turns_of_either_hand_are_picked_round_the_circle() -> None:
     left[30] = 6
     hand, turn = np.empty(3, np.int64), np.empty(3, np.int64)
     assert pick_turns(right, left, 3, hand, turn) == 3
-    assert list(zip(hand, turn, strict=True)) == [(1, 30), (0, 0), (0, 20)]
+    assert list(zip(hand.tolist(), turn.tolist(), strict=True)) == [(1, 30), (0, 0), (0, 20)]
 
 
 def test_a_row_moves_to_the_least_squares_solution() -> None:
