@@ -4,9 +4,9 @@ import contextlib
 from typing import Annotated
 
 import typer
-from braggwatch.streamer.terminal import print_summary, watch_feed
 
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
+from braggwatch.streamer.terminal import print_summary, watch_feed
 
 
 def watch(
