@@ -60,8 +60,8 @@ def test_every_hit_of_the_simulated_frames_is_indexed_as_it_was_made(shared: Pat
         errors.append(misorientation(crystal.A, truth))
         pixels.append(crystal.rmsd_px)
     assert len(errors) == 16
-    assert max(errors) < 0.2
-    assert np.median(errors) < 0.05
+    assert max(errors) < 0.1
+    assert np.median(errors) < 0.03
     assert max(pixels) < 3.0
 
 

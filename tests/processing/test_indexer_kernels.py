@@ -23,6 +23,7 @@ from braggwatch.processing.lattice_refinement import (
     refine_lattice,
     turned_cell,
 )
+from braggwatch.processing.symmetric_refinement import SymmetricRefiner
 
 RNG = np.random.default_rng(0)
 
@@ -126,7 +127,7 @@ def test_distances_to_the_nodes_are_those_in_reciprocal_space() -> None:
     A, q = still(cell_of("mP"), np.random.default_rng(3), 30)
     q = np.concatenate([[[1e-4, 0.0, 0.0]], q])
     out = np.empty(40)
-    node_distances(np.ascontiguousarray(q.T), 31, A, out)
+    node_distances(np.array(q.T, np.float64, order="C"), 31, A, out)
     assert out[0] > 1e8
     assert np.sqrt(out[1:31]) == pytest.approx(
         np.linalg.norm(q[1:] - np.round(q[1:] @ A.T) @ np.linalg.inv(A).T, axis=1), abs=1e-9
@@ -144,3 +145,21 @@ def test_false_alarms_are_never_fewer_than_the_binomial_law_has(n_near: int) -> 
     chance = binom.logsf(n_near - 1, n, 4 / 3 * np.pi * reach**3 * volume) / np.log(10)
     trials = np.log10(8 * np.pi**2 * 12) + 3 * np.log10(0.3 / reach) + 6 * np.log10(0.1 * 0.3 / reach)
     assert 0 <= value - trials - chance < 3
+
+
+def test_a_symmetric_cell_moves_to_where_scipy_puts_it() -> None:
+    A, q = still(cell_of("tP"), np.random.default_rng(4), 60)
+    hkl = np.round(q @ A.T)
+    turn = Rotation.align_vectors(A, cell_of("tP").A)[0]
+
+    def axes(x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.diag([x[3], x[3], x[4]]) @ (Rotation.from_rotvec(x[:3]) * turn).as_matrix().T)
+
+    def residual(x: np.ndarray) -> np.ndarray:
+        return np.asarray(q - hkl @ np.linalg.inv(axes(x)).T).ravel() * 1e3
+
+    expected = axes(least_squares(residual, [0, 0, 0, 79.0, 38.0], x_scale=[0.01, 0.01, 0.01, 1, 1]).x)
+    refined = SymmetricRefiner(cell_of("tP"))(q.T, hkl.T, A * 1.002)
+    assert np.allclose(refined, expected, atol=2e-3)
+    assert np.linalg.norm(refined[0]) == pytest.approx(np.linalg.norm(refined[1]))
+    assert abs(refined @ refined.T - np.diag(np.diag(refined @ refined.T))).max() < 1e-6
