@@ -103,7 +103,7 @@ def test_the_ideal_cell_is_turned_by_the_polar_factor() -> None:
     ideal = cell_of("aP").A
     A = ideal @ Rotation.random(random_state=1).as_matrix() * 1.01 + RNG.normal(scale=0.3, size=(3, 3))
     out = np.empty((3, 3))
-    turned_cell(A, np.linalg.inv(ideal), ideal, out)
+    turned_cell(A, np.asarray(np.linalg.inv(ideal), np.float64), ideal, out)
     rotation, _ = polar(np.linalg.inv(ideal) @ A)
     assert out == pytest.approx(ideal @ rotation, abs=1e-6)
 
