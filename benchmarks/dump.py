@@ -18,10 +18,10 @@ from time import perf_counter, process_time
 
 import numpy as np
 
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
-from braggwatch.processing.nxmx import bslz4_chunk
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.stages.dump import Dump, DumpSettings

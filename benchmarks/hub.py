@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import zmq
 
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.frame import Encoding, Frame, Series
-from braggwatch.processing.simulation.pool import compress_bslz4
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.daq_simulator.settings import SimulatorSettings
 from braggwatch.streamer.daq_simulator.simulator import run_simulator
@@ -34,7 +34,7 @@ ABOUT = dict.fromkeys(("experiment", "source", "protocol", "settings_digest", "v
 
 
 def send(image: np.ndarray, n_frames: int) -> None:  # type: ignore[type-arg]
-    payload = compress_bslz4(image)
+    payload = bslz4_chunk(image)
     frame = Frame(
         series="", number=0, payload=payload, shape=image.shape, dtype="uint16", encoding=Encoding("bslz4", "hdf5")
     )

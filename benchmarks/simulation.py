@@ -12,8 +12,8 @@ from functools import partial
 
 import numpy as np
 
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.simulation import demo_simulator, prepare_pool
-from braggwatch.processing.simulation.pool import compress_bslz4
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -37,8 +37,8 @@ def main() -> None:
             f"minimum {min(taken) * 1e3:6.1f} ms, median {np.median(taken) * 1e3:6.1f} ms"
         )
     image, _ = simulator.simulate(1)
-    taken = [seconds(lambda: compress_bslz4(image)) for _ in range(n)]
-    print(f"compression to {len(compress_bslz4(image)) / 1e6:.2f} MB: median {np.median(taken) * 1e3:6.1f} ms")
+    taken = [seconds(lambda: bslz4_chunk(image)) for _ in range(n)]
+    print(f"compression to {len(bslz4_chunk(image)) / 1e6:.2f} MB: median {np.median(taken) * 1e3:6.1f} ms")
     print(f"pool of {n} images, half of them hits: {seconds(lambda: prepare_pool(simulator, n, 0.5)):6.2f} s")
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 

@@ -2,20 +2,21 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeGuard
 
-from braggwatch.processing.stages.dump import Dump, DumpSettings
-from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
-from braggwatch.processing.stages.index import Index, IndexSettings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from braggwatch.processing.chain import Chain, Stage
+from braggwatch.processing.stages.dump import Dump, DumpSettings
+from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
+from braggwatch.processing.stages.index import Index, IndexSettings
 
 Options = Mapping[str, Any]
 
-STAGES: Mapping[str, tuple[type[BaseModel], type]] = {
+STAGES: Mapping[str, tuple[type[BaseModel], Callable[..., Stage]]] = {
     "hitfind": (HitfindSettings, Hitfind),
     "dump": (DumpSettings, Dump),
     "index": (IndexSettings, Index),
@@ -108,18 +109,16 @@ def _resolve(name: str, tables: Mapping[str, Options]) -> StageSpec:
 
 
 def _build(spec: StageSpec, provenance: Mapping[str, str]) -> Stage:
-    stage_class: Any = STAGES[spec.module][1] if spec.module in STAGES else _user_stage(spec.module)
+    make: Callable[..., Stage] = STAGES[spec.module][1] if spec.module in STAGES else _user_stage(spec.module)
     try:
-        if stage_class is Dump:
+        if isinstance(spec.settings, DumpSettings):
             return Dump(spec.settings, instance=spec.instance, provenance=dict(provenance))
-        if isinstance(spec.settings, dict):
-            return stage_class(**spec.settings)
-        return stage_class(spec.settings)
+        return make(**spec.settings) if isinstance(spec.settings, dict) else make(spec.settings)
     except (TypeError, ValueError, OSError) as error:
         raise SettingsError(f"[{spec.name}]: {error}") from error
 
 
-def _user_stage(path: str) -> type:
+def _user_stage(path: str) -> Callable[..., Stage]:
     """Find a user's stage: ``package.module.Class``, or ``package.module`` when it defines just one stage."""
     if "." not in path:
         known = ", ".join(STAGES)
@@ -144,7 +143,7 @@ def _user_stage(path: str) -> type:
     return found
 
 
-def _stages_in(module: Any, path: str) -> type:
+def _stages_in(module: ModuleType, path: str) -> Callable[..., Stage]:
     stages = [value for value in vars(module).values() if _is_stage(value) and value.__module__ == module.__name__]
     if len(stages) != 1:
         names = ", ".join(sorted(stage.__name__ for stage in stages)) or "none"
@@ -155,7 +154,7 @@ def _stages_in(module: Any, path: str) -> type:
     return stages[0]
 
 
-def _is_stage(value: Any) -> bool:
+def _is_stage(value: object) -> TypeGuard[Callable[..., Stage]]:
     return inspect.isclass(value) and all(
         callable(getattr(value, method, None)) for method in ("begin", "event", "end")
     )

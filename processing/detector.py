@@ -135,7 +135,8 @@ class Detector:
         """Make a detector of one panel from what the stream said of itself.
 
         Without a photon energy the detector has no beam. Of unsigned pixels the two largest values mean bad (DECTRIS'
-        masked and bad pixels), of signed ones the smallest; so does the stream's own error value. Raises ValueError naming what the stream did not say.
+        masked and bad pixels), of signed ones the smallest; so does the stream's own error value. Raises ValueError
+        naming what the stream did not say.
         """
         missing = [
             name

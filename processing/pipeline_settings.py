@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.processing.chain import Chain
 from braggwatch.processing.chain_settings import ChainSettings, StageSpec, build_chain, resolve_stages
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.pipeline import Pipeline
@@ -63,8 +64,8 @@ def _warm_up_series(dtype: str) -> Series:
 
 def _warm_up_frame(pixels: np.ndarray[Any, Any]) -> Frame:
     return Frame(
-        series="warm-up", number=0, payload=pixels.tobytes(), shape=_WARM_UP_SHAPE, dtype=str(pixels.dtype),
-        encoding=Encoding(),
+        series="warm-up", number=0, payload=bslz4_chunk(pixels), shape=_WARM_UP_SHAPE, dtype=str(pixels.dtype),
+        encoding=Encoding("bslz4", "hdf5"),
     )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ class Hub:
         router.bind(address)
         self._router = router
         self._poller.register(router, zmq.POLLIN)
-        return router.last_endpoint.decode()
+        return router.get_string(zmq.LAST_ENDPOINT)
 
     def close(self) -> None:
         """Close what `bind` opened."""
@@ -243,7 +243,10 @@ class Hub:
             self._learn(self._runs[series.key], series)
             return
         ledger = SeriesLedger(series.key, n_frames=series.n_frames, joined_late=series.joined_late)
-        self._runs[series.key] = Run(series, ledger, protocol.encode_series(series))
+        run = self._runs[series.key] = Run(series, ledger, protocol.encode_series(series))
+        for member in self.workforce:
+            if member.ready:
+                self._introduce(run, member)
         self._audience.series_began(series)
 
     def _learn(self, run: Run, series: Series) -> None:
@@ -361,10 +364,13 @@ class Hub:
             run = self._runs[entry.frame.series]
             run.ledger.move(entry.frame.number, WORKING)
             if entry.frame.series not in member.series:
-                member.series.add(entry.frame.series)
-                self._send(member, [protocol.SERIES, run.packed])
+                self._introduce(run, member)
             header, payload = protocol.encode_frame(entry.frame)
             self._send(member, [protocol.FRAME, header, payload])
+
+    def _introduce(self, run: Run, member: Member) -> None:
+        member.series.add(run.series.key)
+        self._send(member, [protocol.SERIES, run.packed])
 
     def _send(self, member: Member | None, parts: list[bytes]) -> None:
         assert self._router is not None

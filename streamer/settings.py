@@ -146,7 +146,7 @@ def _faults_by_table(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
         table, *rest = fault["loc"]
-        single = ValidationError.from_exception_data("", [{**fault, "loc": tuple(rest)}])  # type: ignore[typeddict-item]
+        single = ValidationError.from_exception_data("", [{**fault, "loc": tuple(rest)}])  # type: ignore[typeddict-unknown-key]
         lines.append(describe_error(str(table), single))
     return "\n".join(lines)
 

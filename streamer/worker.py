@@ -1,5 +1,6 @@
 """A worker: takes frames from the hub, sends them through the pipeline, returns the results."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -81,6 +82,8 @@ class Worker:
             series = protocol.decode_series(parts[1].buffer)
             self._end_series(series.key)  # a header that came late replaces what the images alone had told
             self._series[series.key] = series
+            if self._pipeline is None:
+                self._prepare(series.key)
         elif kind == protocol.SETTINGS:
             self._settings = PipelineSettings.model_validate_json(parts[1].bytes)
             self._settings.warm_up()
@@ -91,6 +94,11 @@ class Worker:
         elif kind == protocol.STOP:
             return False
         return True
+
+    def _prepare(self, key: str) -> None:
+        """Get ready for a series before its first frame is here; what is wrong will be said with that frame."""
+        with contextlib.suppress(Exception):
+            self._pipeline_for(key)
 
     def _process(self, frame: Frame) -> Result:
         try:

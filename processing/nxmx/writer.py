@@ -9,10 +9,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from braggwatch.processing.compression import bslz4_filter
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
-from braggwatch.processing.nxmx.chunk import bslz4_filter
 from braggwatch.processing.nxmx.geometry import write_detector
 from braggwatch.processing.nxmx.groups import Column, add_group, plain_text
 from braggwatch.processing.nxmx.peak_rows import PeakRows

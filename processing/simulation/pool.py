@@ -1,25 +1,21 @@
 """A stock of simulated images, compressed as a detector sends them, for a simulated detector to cycle through."""
 
-import struct
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import bitshuffle
 import h5py
-import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
 from braggwatch.processing.beam import Beam
+from braggwatch.processing.compression import bslz4_chunk, bslz4_filter
 from braggwatch.processing.detector import Detector, Panel
 from braggwatch.processing.frame import Encoding
 from braggwatch.processing.simulation.still import StillSimulator, StillTruth, TrueReflections
 
 _FORMAT = "braggwatch still pool 1"
-_BLOCK_BYTES = 8192
-"""What bitshuffle takes by default, and DECTRIS with it."""
 MAX_POOL_BYTES = 8 << 30
 """A file with more compressed pixels than this is refused."""
 
@@ -82,7 +78,7 @@ class StillPool:
                 (len(self), *self.detector.shape),
                 self.dtype,
                 chunks=(1, *self.detector.shape),
-                **hdf5plugin.Bitshuffle(cname="lz4"),
+                **bslz4_filter(),
             )
             for number, payload in enumerate(self.payloads):
                 data.id.write_direct_chunk((number, 0, 0), payload)
@@ -131,16 +127,9 @@ def prepare_pool(
     payloads, truths = [], []
     for number, lattices in enumerate(n_lattices):
         image, truth = simulator.simulate(np.random.default_rng([seed, number]), int(lattices))
-        payloads.append(compress_bslz4(image))
+        payloads.append(bslz4_chunk(image))
         truths.append(truth)
     return StillPool(simulator.detector, tuple(payloads), tuple(truths), seed)
-
-
-def compress_bslz4(image: NDArray[Any]) -> bytes:
-    """Return an image bitshuffled and LZ4-compressed in blocks, behind the 12 bytes of header of the HDF5 filter."""
-    image = np.ascontiguousarray(image)
-    blocks = bitshuffle.compress_lz4(image, _BLOCK_BYTES // image.itemsize)
-    return struct.pack(">QI", image.nbytes, _BLOCK_BYTES) + bytes(blocks)
 
 
 @lru_cache(maxsize=4)
@@ -157,7 +146,7 @@ def _save_detector(group: h5py.Group, detector: Detector) -> None:
         group.attrs["bandwidth"] = detector.beam.bandwidth
     for name in _FLAGS:
         group.attrs[name] = getattr(detector, name)
-    group.create_dataset("mask", data=detector.mask, **hdf5plugin.Bitshuffle(cname="lz4"))
+    group.create_dataset("mask", data=detector.mask, **bslz4_filter())
     for field in fields(Panel):
         group.create_dataset(f"panels/{field.name}", data=[getattr(panel, field.name) for panel in detector.panels])
 

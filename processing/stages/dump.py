@@ -15,10 +15,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.processing.chain import Verdict
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.decompression import as_hdf5_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
-from braggwatch.processing.nxmx import NXmxWriter, bslz4_chunk, repair_abandoned, safe_file_name, unique_name
+from braggwatch.processing.nxmx import NXmxWriter, repair_abandoned, safe_file_name, unique_name
 from braggwatch.processing.shot import DumpedImage, Shot
 
 _log = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from braggwatch.processing.crystal import misorientation
+from braggwatch.processing.frame import Frame, Series
 from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer import worker_protocol as protocol
@@ -45,10 +46,9 @@ def results_over_a_socket(files: Sequence[Path], tables: dict[str, dict[str, Any
         pipeline = None
         while len(results) < len(stored) and time.monotonic() < deadline:
             for event in source.receive(source.sockets[0]) or ():
-                kind = type(event).__name__
-                if kind == "Series":
+                if isinstance(event, Series):
                     pipeline = pipeline_settings.pipeline(protocol.decode_series(protocol.encode_series(event)))
-                elif kind == "Frame":
+                elif isinstance(event, Frame):
                     assert pipeline is not None
                     results.append(describe(pipeline.process(event), "test"))
         sender.join()

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from braggwatch.processing.chain import Verdict
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
-from braggwatch.processing.nxmx import bslz4_chunk, safe_file_name
+from braggwatch.processing.nxmx import safe_file_name
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.stages.dump import Dump, DumpSettings
 

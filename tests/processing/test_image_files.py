@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series, image_nbytes
 from braggwatch.processing.image_files import ImageFileError, ImageSeries, find_files, open_image_files
 from braggwatch.processing.image_files.cbf_header import read_mini_cbf
-from braggwatch.processing.nxmx import NXmxWriter, bslz4_chunk
+from braggwatch.processing.nxmx import NXmxWriter
 from braggwatch.processing.shot import Shot
 
 SHAPE = (18, 26)

@@ -12,10 +12,11 @@ import nxmx
 import pytest
 
 from braggwatch.processing.beam import Beam
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector, Panel
 from braggwatch.processing.frame import Encoding, Frame, Series
-from braggwatch.processing.nxmx import MAX_PEAKS, NXmxWriter, bslz4_chunk
+from braggwatch.processing.nxmx import MAX_PEAKS, NXmxWriter
 from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.shot import Shot

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from braggwatch.processing.chain import Chain, Verdict
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.pipeline import Pipeline, RefusedFrameError
 from braggwatch.processing.shot import Shot
-from braggwatch.processing.simulation.pool import compress_bslz4
 
 SHAPE = (60, 50)
 
@@ -49,7 +49,7 @@ def series(**changes: Any) -> Series:
 
 def frame(image: np.ndarray[Any, Any], number: int = 0, **changes: Any) -> Frame:
     known: dict[str, Any] = {
-        "series": "k", "number": number, "payload": compress_bslz4(image), "shape": image.shape,
+        "series": "k", "number": number, "payload": bslz4_chunk(image), "shape": image.shape,
         "dtype": str(image.dtype), "encoding": Encoding("bslz4", "hdf5"),
     }  # fmt: skip
     return Frame(**{**known, **changes})

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from braggwatch.processing.beam import Beam
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.indexer import Indexer
 from braggwatch.processing.peak_finder import PeakFinder
 from braggwatch.processing.simulation import LYSOZYME, StillPool, StillSimulator, demo_simulator, prepare_pool
-from braggwatch.processing.simulation.pool import compress_bslz4
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_images_of_any_size_can_be_compressed_and_read_back_by_hdf5(shape: tuple
     image = np.random.default_rng(0).poisson(3.0, shape).astype(np.uint16)
     with h5py.File(tmp_path / "one.h5", "w") as file:
         data = file.create_dataset("data", shape, np.uint16, chunks=shape, compression=32008, compression_opts=(0, 2))
-        data.id.write_direct_chunk((0, 0), compress_bslz4(image))
+        data.id.write_direct_chunk((0, 0), bslz4_chunk(image))
     with h5py.File(tmp_path / "one.h5") as file:
         np.testing.assert_array_equal(file["data"][()], image)
 

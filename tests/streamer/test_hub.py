@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHAPE, Rig, frame
+from rig import SHAPE, Rig, frame
 
 from braggwatch.processing.frame import Encoding, Frame
 from braggwatch.streamer.daq_simulator.settings import FaultSettings
@@ -67,7 +67,6 @@ def test_a_killed_workers_frames_go_to_another(rig: Rig) -> None:
         tables={"own_stages.Slow": {"seconds": 0.004}},
     )  # fmt: skip
     rig.start_workers(2)
-    killer = threading.Timer(0.0, lambda: None)
 
     def kill_when_busy() -> None:
         while len(rig.witness.results) < 60:

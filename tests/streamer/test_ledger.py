@@ -32,7 +32,7 @@ def test_numbers_that_are_skipped_are_missed_until_they_arrive() -> None:
 
 
 def test_the_first_frames_of_a_series_can_be_missed_too() -> None:
-    assert list(ledger_of([2]).missing()) == [range(0, 2)]
+    assert list(ledger_of([2]).missing()) == [range(2)]
 
 
 def test_a_series_joined_late_begins_with_the_first_frame_that_arrives() -> None:
