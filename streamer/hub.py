@@ -32,6 +32,11 @@ class HubSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    address: str = Field(
+        default="tcp://127.0.0.1:*",
+        description="Where workers find the hub; * takes a free port. Workers on other machines need an address of this "
+        "one that they can reach, such as tcp://10.1.2.3:*.",
+    )
     drop: str = Field(
         default="oldest",
         pattern="^(oldest|newest|never)$",

@@ -62,7 +62,7 @@ class Processor:
                 quarantine=self._quarantine, restart_worker=engine.restart_worker,
             )  # fmt: skip
             stack.callback(hub.close)
-            engine.start_workers(hub.bind("tcp://127.0.0.1:*"))
+            engine.start_workers(hub.bind(settings.hub.address))
             on_ready(feed.address)
             self._work(hub, results, feed)
             hub.dismiss_workers(DISMISS_S)
