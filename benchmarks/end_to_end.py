@@ -1,6 +1,6 @@
 """Frames a second and latency of the whole program: detector process → hub → workers, over real sockets.
 
-`python -m benchmarks.end_to_end [--frames 3000] [--workers 2] [--rate FRAMES_PER_SECOND] [--no-dump]`
+`python -m benchmarks.end_to_end [--frames 3000] [--workers 2] [--rate FRAMES_PER_SECOND] [--no-dump] [--runs 1]`
 
 Sender, hub and workers share this machine's cores. Frames are 4 Mpx lysozyme stills, half of them hits, compressed as
 the detector sends them; hits and indexed images are dumped.
@@ -99,11 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--rate", type=float, help="frames/s; left out: as fast as possible, then at 80 %% of that")
     parser.add_argument("--no-dump", action="store_true")
+    parser.add_argument("--runs", type=int, default=1, help="how often each is measured, for machines that are noisy")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         pool = Path(folder, "pool.h5")
         prepare_pool(demo_simulator(), POOL_IMAGES, 0.5, seed=1).save(pool)
-        for workers in given.workers:
+        for workers in given.workers * given.runs:
             outcome = measure(pool, frames=given.frames, workers=workers, rate=given.rate, dump=not given.no_dump)
             print_outcome(outcome)
             if given.rate is None:

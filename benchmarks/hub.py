@@ -1,14 +1,17 @@
 """What the hub costs: frames a second and CPU a frame, with its record, statistics and feed.
 
-`python -m benchmarks.hub`
+`python -m benchmarks.hub [--small 50000] [--large 2000]`
 
 A detector process sends frames as fast as they are taken; a worker process answers each at once without looking at it.
 All three share this machine's cores, so the rate is a lower bound; CPU a frame is the hub's own.
 """
 
+import argparse
 import multiprocessing
+import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -90,11 +93,20 @@ def measure(image: np.ndarray, n_frames: int) -> tuple[float, float]:  # type: i
     return n_frames / wall, cpu / n_frames
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", type=int, default=50_000, help="frames of 64 x 64")
+    parser.add_argument("--large", type=int, default=2000, help="frames of 4 Mpx")
+    given = parser.parse_args(arguments)
     rng = np.random.default_rng(0)
-    for name, shape, n_frames in (("64 x 64", (64, 64), 50_000), ("4 Mpx", (2162, 2068), 2000)):
+    for name, shape, n_frames in (("64 x 64", (64, 64), given.small), ("4 Mpx", (2162, 2068), given.large)):
         rate, cpu = measure(rng.poisson(0.8, shape).astype(np.uint16), n_frames)
-        print(f"hub, frames of {name}: {rate:8.0f} frames/s, {1e6 * cpu:6.0f} µs of CPU a frame", flush=True)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"hub, {n_frames} frames of {name}: {rate:8.0f} frames/s, {1e6 * cpu:6.0f} µs of CPU a frame, "
+            f"memory at most {peak:.0f} MiB so far",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ class HubSettings(BaseModel):
 
     address: str = Field(
         default="tcp://127.0.0.1:*",
-        description="Where workers find the hub; * takes a free port. Workers on other machines need an address of this "
-        "one that they can reach, such as tcp://10.1.2.3:*.",
+        description="Where workers find the hub; * takes a free port. Workers on other machines need an address of "
+        "this one that they can reach, such as tcp://10.1.2.3:*.",
     )
     drop: str = Field(
         default="oldest",
