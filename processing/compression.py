@@ -3,10 +3,11 @@
 import struct
 from typing import Any
 
-import bitshuffle
 import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
+
+from braggwatch.processing.bitshuffle_library import bitshuffle_library
 
 _BLOCK_BYTES = 8192
 
@@ -23,5 +24,9 @@ def bslz4_chunk(pixels: NDArray[Any]) -> bytes:
     """
     pixels = np.ascontiguousarray(pixels)
     block = _BLOCK_BYTES // pixels.itemsize
-    packed = bitshuffle.compress_lz4(pixels, block)
-    return struct.pack(">QI", pixels.nbytes, block * pixels.itemsize) + bytes(packed)
+    library, sizes = bitshuffle_library(), (pixels.size, pixels.itemsize, block)
+    packed = np.empty(library.bshuf_compress_lz4_bound(*sizes), np.uint8)
+    n_bytes = library.bshuf_compress_lz4(pixels.ctypes.data, packed.ctypes.data, *sizes)
+    if n_bytes < 0:
+        raise ValueError(f"bitshuffle cannot pack {pixels.shape} {pixels.dtype.name}: its error {n_bytes}")
+    return struct.pack(">QI", pixels.nbytes, block * pixels.itemsize) + packed[:n_bytes].tobytes()

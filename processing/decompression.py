@@ -1,9 +1,9 @@
 """From a frame's packed pixels to an array.
 
 Bitshuffled pixels are unpacked by our own kernel on top of the LZ4 and Zstandard libraries in the wheels of lz4 and
-bitshuffle. Into a reused array it takes a third of the time of bitshuffle itself (benchmarks/decode.py), which unpacks
-into new memory each time, crashes on damaged blocks, and starts as many threads as there are cores (nothing here calls
-its threaded code, so OMP_NUM_THREADS is of no concern). The GIL is released meanwhile.
+hdf5plugin. Into a reused array it takes a third of the time of bitshuffle itself (benchmarks/decode.py), which unpacks
+into new memory each time, crashes on damaged blocks, and starts as many threads as there are cores. The GIL is released
+meanwhile.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggwatch.processing.bit_planes import CUT, OK, SLACK, unpack_blocks
+from braggwatch.processing.bitshuffle_library import bitshuffle_library
 from braggwatch.processing.frame import Encoding, image_nbytes
 
 HEADER = 12
@@ -148,19 +149,10 @@ def _lz4() -> int:
 
 def _zstd() -> tuple[int, int]:
     """Return the address of ZSTD_decompressDCtx and this thread's context for it, made once."""
-    library = _zstd_library()
+    library = bitshuffle_library()
     if not hasattr(_this_thread, "zstd"):
         _this_thread.zstd = library.ZSTD_createDCtx()
     return _address(library.ZSTD_decompressDCtx), _this_thread.zstd
-
-
-@cache
-def _zstd_library() -> ctypes.CDLL:
-    from bitshuffle import ext
-
-    library = ctypes.CDLL(ext.__file__)
-    library.ZSTD_createDCtx.restype = ctypes.c_void_p
-    return library
 
 
 def _address(function: Any) -> int:

@@ -4,13 +4,13 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-import bitshuffle
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.compression import bslz4_chunk, bslz4_filter
+from braggwatch.processing.decompression import decompress
 from braggwatch.processing.detector import Detector, Panel
 from braggwatch.processing.frame import Encoding
 from braggwatch.processing.simulation.still import StillSimulator, StillTruth, TrueReflections
@@ -62,8 +62,9 @@ class StillPool:
 
     def image(self, frame_number: int) -> NDArray[np.uint16]:
         """Return the pixels of a frame, ``(ss, fs)``."""
-        blocks = np.frombuffer(self.payload(frame_number), np.uint8)[12:]
-        return np.asarray(bitshuffle.decompress_lz4(blocks, self.detector.shape, np.dtype(self.dtype)))
+        pixels = np.empty(self.detector.shape, np.uint16)
+        decompress(self.payload(frame_number), self.encoding, self.detector.shape, self.dtype, pixels)
+        return pixels
 
     def save(self, path: Path) -> None:
         """Write the pool to a new HDF5 file, its images at ``/entry/data/data`` where any HDF5 program finds them.

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import bitshuffle
 import fabio
 import h5py
+import hdf5_bitshuffle
 import hdf5plugin
 import lz4.block
 import numpy as np
@@ -42,9 +42,9 @@ def unpacked(frame: Frame) -> NDArray[Any]:
     if frame.encoding.algorithm == "lz4":
         data = lz4.block.decompress(payload[16:], uncompressed_size=block)
         return np.frombuffer(data, dtype).reshape(frame.shape)
-    unpack = {"bslz4": bitshuffle.decompress_lz4, "bszstd": bitshuffle.decompress_zstd}[frame.encoding.algorithm]
-    packed = np.frombuffer(payload, np.uint8)[12:]
-    return np.asarray(unpack(packed, frame.shape, dtype, block // dtype.itemsize))
+    lz4_inside = frame.encoding.algorithm == "bslz4"
+    unpack = hdf5_bitshuffle.decompress_lz4 if lz4_inside else hdf5_bitshuffle.decompress_zstd
+    return unpack(np.frombuffer(payload, np.uint8)[12:], frame.shape, dtype, block // dtype.itemsize)
 
 
 def read_all(*paths: Path, dataset: str | None = None) -> list[tuple[Series, list[Frame]]]:

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import bitshuffle
 import cbor2
+import hdf5_bitshuffle
 import numpy as np
 import psutil
 import pytest
@@ -21,9 +21,7 @@ Message = list[bytes]
 Recorded = Callable[[str], list[Message]]
 
 CROPPED = np.random.default_rng(1).poisson(1, (60, 67)).astype(np.uint16)
-PAYLOAD = (
-    CROPPED.nbytes.to_bytes(8, "big") + (8192).to_bytes(4, "big") + bitshuffle.compress_lz4(CROPPED, 4096).tobytes()
-)
+PAYLOAD = CROPPED.nbytes.to_bytes(8, "big") + (8192).to_bytes(4, "big") + hdf5_bitshuffle.compress_lz4(CROPPED, 4096)
 
 
 def cropped_v1(messages: list[Message]) -> list[Message]:

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import bitshuffle
 import cbor2
+import hdf5_bitshuffle
 import lz4.block
 import msgspec
 import numpy as np
@@ -41,9 +41,9 @@ def packed(image: NDArray[Any], encoding: Encoding = Encoding("bslz4", "hdf5")) 
     match encoding.algorithm, encoding.framing:
         case "bslz4", framing:
             ahead = {"hdf5": block, "zero_header": bytes(12), "headerless": b""}[framing]
-            payload = ahead + bitshuffle.compress_lz4(image).tobytes()
+            payload = ahead + hdf5_bitshuffle.compress_lz4(image)
         case "bszstd", _:
-            payload = block + bitshuffle.compress_zstd(image).tobytes()
+            payload = block + hdf5_bitshuffle.compress_zstd(image)
         case "lz4", framing:
             payload = lz4.block.compress(pixels, store_size=False)
             if framing == "hdf5":  # in one block

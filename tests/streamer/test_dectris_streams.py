@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import bitshuffle
 import cbor2
+import hdf5_bitshuffle
 import numpy as np
 import pytest
 import zmq
@@ -60,7 +60,7 @@ def pixels(frame: Event) -> NDArray[Any]:
 @pytest.fixture(scope="module")
 def eiger2_frame(shared: Path) -> NDArray[Any]:
     payload = np.fromfile(shared / "wire" / "eiger2_16m_frame_sample.bs16lz4", np.uint8)
-    image: NDArray[Any] = bitshuffle.decompress_lz4(payload[12:], (4362, 4148), np.dtype("u2"), 4096)
+    image: NDArray[Any] = hdf5_bitshuffle.decompress_lz4(payload[12:], (4362, 4148), np.dtype("u2"), 4096)
     return image
 
 
@@ -77,7 +77,7 @@ def test_a_recorded_v2_stream_is_read_to_the_pixel(recorded: Recorded) -> None:
     for frame, (message,) in zip(frames, messages[1:5], strict=True):
         array = cbor2.loads(message)["data"]["threshold_1"].value[1].value.value
         blocks = np.frombuffer(array[2], np.uint8)[12:]
-        assert np.array_equal(pixels(frame), bitshuffle.decompress_lz4(blocks, (4362, 4148), np.dtype("u2"), 4096))
+        assert np.array_equal(pixels(frame), hdf5_bitshuffle.decompress_lz4(blocks, (4362, 4148), np.dtype("u2"), 4096))
     assert end == SeriesEnd(start.key)
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import bitshuffle
 import cbor2
+import hdf5_bitshuffle
 import numpy as np
 import pytest
 
@@ -218,7 +218,7 @@ def test_what_a_detector_does_not_know_stays_unknown() -> None:
 def test_a_packed_mask_is_unpacked() -> None:
     mask = np.zeros((64, 65), np.uint32)
     mask[10:20, 5] = 1
-    payload = mask.nbytes.to_bytes(8, "big") + (8192).to_bytes(4, "big") + bitshuffle.compress_lz4(mask, 2048).tobytes()
+    payload = mask.nbytes.to_bytes(8, "big") + (8192).to_bytes(4, "big") + hdf5_bitshuffle.compress_lz4(mask, 2048)
     found = decoded_start(start(pixel_mask={"threshold_1": packed("bslz4", 4, payload, mask.shape, 70)}))
     assert found.mask is not None
     assert np.array_equal(found.mask, mask != 0)
