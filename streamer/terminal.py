@@ -23,6 +23,27 @@ GIVE_UP_S = 15.0
 
 _INK, _PAPER = (0xE6, 0xE8, 0xEB), (0x14, 0x17, 0x1A)
 _THEME = TerminalTheme(_PAPER, _INK, [_PAPER] * 8)
+_PICTURE = """\
+<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+<style>
+.{unique_id}-matrix {{ font: 22px "DejaVu Sans Mono", Menlo, Consolas, monospace }}
+.{unique_id}-title {{ font: bold 18px sans-serif }}
+{styles}
+</style>
+<defs>
+<clipPath id="{unique_id}-clip-terminal"><rect width="{terminal_width}" height="{terminal_height}" /></clipPath>
+{lines}
+</defs>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}
+<g class="{unique_id}-matrix">
+{matrix}
+</g>
+</g>
+</svg>
+"""
+"""Letters as high as the rows, so that large digits have no gaps, in fonts that are there: nothing is downloaded."""
 
 
 def watch_feed(
@@ -176,4 +197,4 @@ def save_picture(view: View, path: Path, *, width: int = 100, height: int = 30) 
         record=True, width=width, height=height, force_terminal=True, color_system="truecolor", file=io.StringIO()
     )
     console.print(screen(view, height))
-    console.save_svg(str(path), title="braggwatch", theme=_THEME)
+    console.save_svg(str(path), title="braggwatch", theme=_THEME, code_format=_PICTURE, font_aspect_ratio=0.6625)
