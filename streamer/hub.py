@@ -22,6 +22,14 @@ log = logging.getLogger(__name__)
 
 MESSAGES_A_TURN = 64
 """How many messages are taken from one socket before the others are looked at."""
+BACKLOG = 100_000
+"""How many messages of workers are heard before one of them is taken for dead: its own may be among them."""
+MAX_RESULT_BYTES = 2**26
+"""What a worker says is small; a longer part is not even stored."""
+ENTRY_BYTES = 1024
+"""What a frame takes in memory besides its pixels, so that frames of a few bytes are bounded too."""
+MAX_KINDS = 100
+"""Kinds of warnings that are told apart; stages of a user's own may invent any number."""
 CRASHES_TO_QUARANTINE = 2
 END_GRACE_S = 0.5
 """An end message may overtake the last frames where images are spread over several sockets."""
@@ -91,8 +99,8 @@ class Run:
     packed: bytes
     ended: float | None = None
     """When its end was announced, monotonic seconds."""
-    closing: set[str] = field(default_factory=set)
-    """Names of workers that still have to say that everything is written."""
+    closing: dict[str, float] = field(default_factory=dict)
+    """Names of workers that still have to say that everything is written, and since when, monotonic seconds."""
 
 
 class Hub:
@@ -126,6 +134,9 @@ class Hub:
         self.warnings: Counter[str] = Counter()
         self.queue_bytes = 0
         self._queue: deque[Entry] = deque()
+        self._buried: dict[str, float] = {}
+        """Workers that were taken for dead or stuck and have not come back, by name, and since when."""
+        self._dismissed = False
         self._router: zmq.Socket[bytes] | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
@@ -134,13 +145,23 @@ class Hub:
     # -- life ---------------------------------------------------------------------------------------------------
 
     def bind(self, address: str) -> str:
-        """Open the workers' socket and return its address; `tcp://127.0.0.1:*` takes a free port."""
-        router = self._context.socket(zmq.ROUTER)
+        """Open the workers' socket and return its address; `tcp://127.0.0.1:*` takes a free port.
+
+        Raises OSError (zmq.ZMQError) with the address in its text where that is not possible.
+        """
+        router = self._router = self._context.socket(zmq.ROUTER)
         router.set_hwm(0)  # bounded by the credits, so nothing may be dropped at a mark
         router.router_mandatory = True
         router.linger = 1000
-        router.bind(address)
-        self._router = router
+        router.setsockopt(zmq.MAXMSGSIZE, MAX_RESULT_BYTES)
+        try:
+            router.bind(address)
+        except zmq.ZMQError as error:
+            raise zmq.ZMQError(
+                error.errno,
+                f"hub.address: workers cannot be awaited at {address!r}: {error}; expected an address of this computer "
+                "with a free port, such as tcp://127.0.0.1:*",
+            ) from error
         self._poller.register(router, zmq.POLLIN)
         return router.get_string(zmq.LAST_ENDPOINT)
 
@@ -193,18 +214,35 @@ class Hub:
         self._close_ended_runs()
 
     def end_all(self) -> None:
-        """Take every open series for ended: no more frames will come."""
+        """Take every open series for ended: no more frames will be taken, and those to come are not missed."""
         for run in self._runs.values():
-            run.ended = run.ended or monotonic()
+            if run.ended is None:
+                run.ended = monotonic()
+                run.ledger.n_frames = None
+
+    def give_up(self, reason: str) -> None:
+        """Drop every frame that is not done, and close all series."""
+        left = [*(entry for member in self.workforce for entry in member.out), *self._queue]
+        for member in self.workforce:
+            member.out.clear()
+        self._queue.clear()
+        self.queue_bytes = 0
+        for entry in left:
+            self._lose(entry.frame.series, entry.frame.number, State.DROPPED, reason)
+        for run in list(self._runs.values()):
+            self._close(run)
 
     def dismiss_workers(self, patience: float) -> None:
-        """Tell the workers to go and wait until they have, `patience` seconds at most."""
-        for member in self.workforce:
-            self._send(member, [protocol.STOP])
+        """Tell the workers to go and wait until those that are at work have, `patience` seconds at most."""
+        self._dismissed = True
+        for member in list(self.workforce):
+            if not self._send(member, [protocol.STOP]) or not member.ready:
+                self.workforce.leave(member)
         deadline = monotonic() + patience
         while len(self.workforce) and monotonic() < deadline:
             if self._router in dict(self._poller.poll(100)):
                 self._hear_workers()
+            self._look_after_workers()
 
     # -- source -------------------------------------------------------------------------------------------------
 
@@ -257,9 +295,10 @@ class Hub:
     def _learn(self, run: Run, series: Series) -> None:
         """Put the header of a series in force that came after its first frames."""
         run.series, run.packed = series, protocol.encode_series(series)
-        run.ledger.n_frames = series.n_frames
+        run.ledger.learn(n_frames=series.n_frames, joined_late=series.joined_late)
         for member in self.workforce:
-            member.series.discard(series.key)
+            if series.key in member.series:
+                self._introduce(run, member)
         self._audience.series_began(series)
 
     def _take_frame(self, frame: Frame) -> None:
@@ -270,8 +309,9 @@ class Hub:
         if (why := run.ledger.accepts(frame.number)) is not None:
             self._warn("unexpected-number", f"series {frame.series}: {why}; it is left out")
             return
-        entry = Entry(frame, monotonic(), len(memoryview(frame.payload)))
-        self._audience.frame_arrived(entry.size)
+        n_bytes = memoryview(frame.payload).nbytes
+        entry = Entry(frame, monotonic(), ENTRY_BYTES + n_bytes)
+        self._audience.frame_arrived(n_bytes)
         run.ledger.move(frame.number, WAITING)
         self._queue.append(entry)
         self.queue_bytes += entry.size
@@ -296,6 +336,8 @@ class Hub:
         self._audience.frames_lost(series, range(number, number + 1), state, reason)
 
     def _warn(self, kind: str, text: str) -> None:
+        if kind not in self.warnings and len(self.warnings) >= MAX_KINDS:
+            kind = "others"
         if not self.warnings[kind]:
             log.warning("%s (%s; further ones of this kind are only counted)", text, kind)
         self.warnings[kind] += 1
@@ -303,9 +345,9 @@ class Hub:
 
     # -- workers ------------------------------------------------------------------------------------------------
 
-    def _hear_workers(self) -> None:
+    def _hear_workers(self, limit: int = MESSAGES_A_TURN) -> None:
         assert self._router is not None
-        for _ in range(MESSAGES_A_TURN):
+        for _ in range(limit):
             try:
                 parts = self._router.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
@@ -317,9 +359,7 @@ class Hub:
 
     def _hear(self, identity: bytes, kind: bytes, body: bytes) -> None:
         if kind == protocol.ALIVE:
-            member = self.workforce.named(body.decode())
-            if member is not None:
-                member.last_alive = monotonic()
+            self._note_alive(body.decode())
             return
         if kind == protocol.HELLO:
             self._welcome(identity, protocol.decode_hello(body))
@@ -335,16 +375,31 @@ class Hub:
         elif kind == protocol.ENDED:
             run = self._runs.get(body.decode())
             if run is not None:
-                run.closing.discard(member.name)
+                run.closing.pop(member.name, None)
         elif kind == protocol.BYE:
-            self.workforce.leave(member)
+            self._part_with(member)
+
+    def _note_alive(self, name: str) -> None:
+        now = monotonic()
+        member = self.workforce.named(name)
+        if member is not None:
+            member.last_alive = now
+        elif now - self._buried.get(name, now) > self._settings.silence:
+            # It was given up too early, or its connection broke: nothing that it says is heard, so it starts anew.
+            self._buried[name] = now
+            self._restart_worker(name)
 
     def _welcome(self, identity: bytes, hello: protocol.Hello) -> None:
-        earlier = self.workforce.named(hello.name)
-        if earlier is not None:
-            self._bury(earlier, "was restarted")
-        self.workforce.join(identity, hello, monotonic())
-        self._send(self.workforce.get(identity), [protocol.SETTINGS, self._worker_settings])
+        for earlier in (self.workforce.named(hello.name), self.workforce.get(identity)):
+            if earlier is not None:
+                self._bury(earlier, "was restarted")
+        self._buried.pop(hello.name, None)
+        member = self.workforce.join(identity, hello, monotonic())
+        if self._dismissed:
+            self._send(member, [protocol.STOP])
+            self.workforce.leave(member)
+            return
+        self._send(member, [protocol.SETTINGS, self._worker_settings])
 
     def _hand_in(self, member: Member, result: Result) -> None:
         now = monotonic()
@@ -359,59 +414,76 @@ class Hub:
             self._warn(result.state.value, f"frame {result.number} of series {result.series}: {result.error}")
 
     def _dispatch(self) -> None:
-        while self._queue:
-            member = self.workforce.next_due()
-            if member is None:
-                return
+        while self._queue and (member := self.workforce.next_due()) is not None:
             entry = self._queue.popleft()
             self.queue_bytes -= entry.size
-            self.workforce.hand_out(member, entry, monotonic())
             run = self._runs[entry.frame.series]
-            run.ledger.move(entry.frame.number, WORKING)
             if entry.frame.series not in member.series:
                 self._introduce(run, member)
             header, payload = protocol.encode_frame(entry.frame)
-            self._send(member, [protocol.FRAME, header, payload])
+            if self._send(member, [protocol.FRAME, header, payload]):
+                self.workforce.hand_out(member, entry, monotonic())
+                run.ledger.move(entry.frame.number, WORKING)
+            else:  # the frame did not reach it, and has no part in its death
+                self._put_back(entry)
+                self._bury(member, "is gone")
 
     def _introduce(self, run: Run, member: Member) -> None:
         member.series.add(run.series.key)
         self._send(member, [protocol.SERIES, run.packed])
 
-    def _send(self, member: Member | None, parts: list[bytes]) -> None:
+    def _send(self, member: Member, parts: list[bytes]) -> bool:
+        """Send a message to a worker; False where its connection is gone."""
         assert self._router is not None
-        if member is None:
-            return
         try:
             self._router.send_multipart([member.identity, *parts], copy=False)
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
-            member.last_alive = 0.0  # its connection is gone: the next look buries it
+            member.last_alive = float("-inf")  # the next look buries it
+            return False
+        return True
 
     def _look_after_workers(self) -> None:
         now = monotonic()
+        if self.workforce.silent(now, self._settings.silence):
+            self._hear_workers(BACKLOG)  # the hub itself may have been held up
         for member in self.workforce.silent(now, self._settings.silence):
             self._bury(member, f"has not been heard of for {self._settings.silence} s")
         for member in self.workforce.stuck(now, self._settings.frame_timeout):
             self._bury(member, f"was busy with one frame for more than {self._settings.frame_timeout} s")
             self._restart_worker(member.name)
+        for run in self._runs.values():
+            for name, since in list(run.closing.items()):
+                closer = self.workforce.named(name)
+                if closer is not None and now - since > self._settings.frame_timeout:
+                    self._bury(closer, f"took more than {self._settings.frame_timeout} s to close a series")
+                    self._restart_worker(name)
 
     def _bury(self, member: Member, why: str) -> None:
         """Give a dead worker's frames to others; the one that it worked on may be what killed it."""
-        self.workforce.leave(member)
+        self._buried[member.name] = monotonic()
         self._audience.worker_lost(member.name)
         self._warn("worker-lost", f"worker {member.name} {why}; its {len(member.out)} frames go to another")
-        for run in self._runs.values():
-            run.closing.discard(member.name)
         if member.out:
             member.out[0].crashes += 1
+        self._part_with(member)
+
+    def _part_with(self, member: Member) -> None:
+        """Forget a worker; what it held goes back to the front of the queue."""
+        self.workforce.leave(member)
+        for run in self._runs.values():
+            run.closing.pop(member.name, None)
         for entry in reversed(member.out):
             if entry.crashes >= CRASHES_TO_QUARANTINE:
                 self._set_aside(entry)
             else:
                 self._runs[entry.frame.series].ledger.move(entry.frame.number, WAITING)
-                self._queue.appendleft(entry)
-                self.queue_bytes += entry.size
+                self._put_back(entry)
+
+    def _put_back(self, entry: Entry) -> None:
+        self._queue.appendleft(entry)
+        self.queue_bytes += entry.size
 
     def _set_aside(self, entry: Entry) -> None:
         frame = entry.frame
@@ -441,7 +513,7 @@ class Hub:
         for member in self.workforce:
             if run.series.key in member.series:
                 member.series.discard(run.series.key)
-                run.closing.add(member.name)
+                run.closing[member.name] = monotonic()
                 self._send(member, [protocol.END, run.series.key.encode()])
 
     def _close(self, run: Run) -> None:

@@ -14,6 +14,8 @@ WORKING = "working"
 
 MAX_GAP = 10_000_000
 """A frame number this far beyond the highest so far is taken for garbage: the ledger's memory grows with the number."""
+MAX_BEFORE_FIRST = 1000
+"""Where a series was joined late, its first frames may come in any order, over several sockets."""
 
 # One byte a frame. 0 stands for a number that has not arrived: missed, unless it turns up after all.
 _STATES: tuple[str, ...] = (State.MISSED, WAITING, WORKING, *(s for s in State if s is not State.MISSED))
@@ -25,7 +27,7 @@ class LedgerCounts(msgspec.Struct, frozen=True):
 
     series: str
     first: int
-    """The first frame number that counts: 0, or where we joined."""
+    """The first frame number that counts: 0, or the lowest that has come where we joined late."""
     total: int
     """Frames from `first` to the highest number known to exist."""
     states: dict[str, int]
@@ -68,8 +70,10 @@ class SeriesLedger:
         if self._first is None:
             return None if 0 <= number < 2**62 else f"frame number {number} is not possible"
         index = number - self._first
-        if index < 0:
+        if number < 0 or index < -MAX_BEFORE_FIRST:
             return f"frame {number} lies before the first of this series ({self._first})"
+        if index < 0:
+            return None
         if index >= len(self._codes) + MAX_GAP:
             highest = self._first + len(self._codes) - 1
             return f"frame number {number} jumps more than {MAX_GAP} beyond the highest so far ({highest})"
@@ -77,10 +81,18 @@ class SeriesLedger:
             return f"frame {number} has arrived before: it is {_STATES[self._codes[index]]}"
         return None
 
+    def learn(self, *, n_frames: int | None, joined_late: bool) -> None:
+        """Take in what a header says that came after the first frames; with it, the series begins at 0."""
+        self.n_frames = n_frames
+        if not joined_late and (self._first or 0) < MAX_GAP:
+            self._begin_at(0)
+
     def move(self, number: int, state: str) -> None:
         """Put a frame into a state; numbers skipped on the way there are missed until they arrive."""
         if self._first is None:
             self._first = number
+        if number < self._first:
+            self._begin_at(number)
         index = number - self._first
         if index >= len(self._codes):
             self._grow(index + 1)
@@ -104,6 +116,13 @@ class SeriesLedger:
         """Return the counts of all states as they are now."""
         states = dict(zip(_STATES, self._counts, strict=True))
         return LedgerCounts(self.series, self._first or 0, len(self._codes), states)
+
+    def _begin_at(self, first: int) -> None:
+        """Let the ledger begin at an earlier number."""
+        added = (self._first or 0) - first
+        self._codes[:0] = bytes(added)
+        self._counts[_CODES[State.MISSED]] += added
+        self._first = first
 
     def _grow(self, length: int) -> None:
         added = length - len(self._codes)

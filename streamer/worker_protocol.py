@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from braggwatch.processing.frame import Frame, Series
-from braggwatch.streamer.messages import Result
+from braggwatch.streamer.messages import Result, State
 
 HELLO = b"hello"
 """worker → hub: here I am; with `Hello`. The hub answers with `SETTINGS`."""
@@ -32,6 +32,9 @@ STOP = b"stop"
 """hub → worker: finish what you hold and go."""
 
 
+_FOUND_BY_WORKERS = (State.REFUSED, State.BLANK, State.HIT, State.INDEXED, State.FAILED)
+
+
 class Hello(msgspec.Struct, frozen=True):
     """How a worker introduces itself."""
 
@@ -48,9 +51,11 @@ def _encode_array(value: Any) -> Any:
 
 
 def _decode_array(kind: type, value: Any) -> Any:
-    shape = tuple(value["shape"])
+    ss, fs = value["shape"]
     bits = np.frombuffer(value["bits"], np.uint8)
-    return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
+    if min(ss, fs) < 0 or len(bits) != (ss * fs + 7) // 8:
+        raise ValueError(f"a mask of {ss} × {fs} pixels takes {(ss * fs + 7) // 8} bytes, found {len(bits)}")
+    return np.unpackbits(bits, count=ss * fs).reshape(ss, fs).astype(bool)
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_encode_array)
@@ -86,8 +91,12 @@ def encode_result(result: Result) -> bytes:
 
 
 def decode_result(data: Any) -> Result:
-    """Unpack a result; raises msgspec.DecodeError where it is none."""
-    return _result_decoder.decode(data)
+    """Unpack a result; raises msgspec.DecodeError where it is none, or has a state that a worker cannot find out."""
+    result = _result_decoder.decode(data)
+    if result.state not in _FOUND_BY_WORKERS:
+        expected = ", ".join(_FOUND_BY_WORKERS)
+        raise msgspec.ValidationError(f"the state of a worker's result is one of {expected}, found {result.state}")
+    return result
 
 
 def encode_hello(hello: Hello) -> bytes:

@@ -16,7 +16,7 @@ class Entry:
     arrived: float
     """Monotonic seconds."""
     size: int
-    """Bytes of the packed pixels."""
+    """Bytes that it takes in memory, the packed pixels and all else."""
     crashes: int = 0
     """How many workers died over it."""
 
@@ -37,7 +37,6 @@ class Member:
     """Frames that it holds, oldest first: it works on the first."""
     working_since: float = 0.0
     """When it began with the first of them, monotonic seconds."""
-    done: int = 0
 
     @property
     def name(self) -> str:
@@ -68,14 +67,16 @@ class Workforce:
         """Return the worker of a name."""
         return next((member for member in self if member.name == name), None)
 
-    def join(self, identity: bytes, hello: Hello, now: float) -> None:
+    def join(self, identity: bytes, hello: Hello, now: float) -> Member:
         """Take in a worker; it gets no frames before it is ready."""
-        self._members[identity] = Member(identity, hello, now)
+        member = self._members[identity] = Member(identity, hello, now)
+        return member
 
     def ready(self, member: Member) -> None:
-        """Give a worker its credits."""
-        member.ready = True
-        self._due.extend([member] * self._credits)
+        """Give a worker its credits, once."""
+        if not member.ready:
+            member.ready = True
+            self._due.extend([member] * self._credits)
 
     def leave(self, member: Member) -> None:
         """Forget a worker."""
@@ -101,7 +102,6 @@ class Workforce:
             return None
         member.out.remove(entry)
         member.working_since = now
-        member.done += 1
         self._due.append(member)
         return entry
 

@@ -40,6 +40,22 @@ def test_a_series_joined_late_begins_with_the_first_frame_that_arrives() -> None
     assert (counts.first, counts.total, counts.states[State.MISSED]) == (1000, 3, 1)
 
 
+def test_the_first_frames_after_joining_late_may_come_in_any_order() -> None:
+    ledger = ledger_of([1002, 1000, 1001, 998], joined_late=True)
+    counts = ledger.counts()
+    assert (counts.first, counts.total, counts.states[State.MISSED]) == (998, 5, 1)
+    assert list(ledger.missing()) == [range(999, 1000)]
+    assert ledger.state(1002) == WAITING
+    assert counts.adds_up
+
+
+def test_with_a_header_that_came_after_its_frames_the_series_begins_at_0() -> None:
+    ledger = ledger_of([2, 3], joined_late=True)
+    ledger.learn(n_frames=6, joined_late=False)
+    assert list(ledger.close()) == [range(2), range(4, 6)]
+    assert ledger.counts().adds_up
+
+
 def test_closing_counts_what_was_ordered_and_never_came() -> None:
     ledger = ledger_of([0, 1], State.BLANK, n_frames=10)
     assert list(ledger.close()) == [range(2, 10)]
@@ -69,7 +85,8 @@ def test_a_number_far_beyond_all_others_is_not_believed(number: int) -> None:
 
 def test_numbers_before_the_first_are_refused() -> None:
     assert SeriesLedger("s").accepts(-1) == "frame -1 lies before the first of this series (0)"
-    assert ledger_of([5], joined_late=True).accepts(4) == "frame 4 lies before the first of this series (5)"
+    late = ledger_of([5000], joined_late=True)
+    assert late.accepts(3999) == "frame 3999 lies before the first of this series (5000)"
     assert SeriesLedger("s", joined_late=True).accepts(-1) == "frame number -1 is not possible"
 
 
