@@ -81,6 +81,7 @@ class Processor:
         while not hub.idle and monotonic() < deadline:
             hub.turn(TURN_S, listen=False)
             self._tell(hub, results, feed)
+        hub.give_up(f"it was not done {DRAIN_S:.0f} s after the stop")
 
     def _tell(self, hub: Hub, results: Results, feed: Feed) -> None:
         feed.serve()
