@@ -53,6 +53,12 @@ class Chain:
                 break
 
     def end(self) -> None:
-        """Let every stage finish the series."""
+        """Let every stage finish the series, also where one of them raises; then the first exception goes on."""
+        first: Exception | None = None
         for _, stage in self.stages:
-            stage.end()
+            try:
+                stage.end()
+            except Exception as error:
+                first = first or error
+        if first is not None:
+            raise first

@@ -1,6 +1,5 @@
 """The settings of a pipeline: detector, chain, and the options of each stage."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -67,8 +66,3 @@ def _warm_up_frame(pixels: np.ndarray[Any, Any]) -> Frame:
         series="warm-up", number=0, payload=bslz4_chunk(pixels), shape=_WARM_UP_SHAPE, dtype=str(pixels.dtype),
         encoding=Encoding("bslz4", "hdf5"),
     )  # fmt: skip
-
-
-def stage_tables(document: Mapping[str, Any], sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the tables of a settings document that are no section of their own: those of the stages."""
-    return {name: dict(table) for name, table in document.items() if name not in sections}

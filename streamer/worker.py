@@ -18,10 +18,13 @@ from braggwatch.processing.shot import Shot
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.memory import keep_freed_memory
 from braggwatch.streamer.messages import CrystalFound, Dumped, Result, State
+from braggwatch.streamer.wording import plain
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.5
+LONGEST_ERROR = 500
+"""Characters of what an exception says that go to the hub."""
 _RESOLUTION_PERCENTILE = 95.0
 
 
@@ -77,7 +80,7 @@ class Worker:
         kind = parts[0].bytes
         if kind == protocol.FRAME:
             frame = protocol.decode_frame(parts[1].buffer, parts[2].buffer)
-            hub.send_multipart([protocol.RESULT, protocol.encode_result(self._process(frame))])
+            hub.send_multipart([protocol.RESULT, self._result_of(frame)])
         elif kind == protocol.SERIES:
             series = protocol.decode_series(parts[1].buffer)
             self._end_series(series.key)  # a header that came late replaces what the images alone had told
@@ -100,20 +103,24 @@ class Worker:
         with contextlib.suppress(Exception):
             self._pipeline_for(key)
 
-    def _process(self, frame: Frame) -> Result:
+    def _result_of(self, frame: Frame) -> bytes:
         try:
             shot = self._pipeline_for(frame.series).process(frame)
+            packed = protocol.encode_result(describe(shot, self._name))
+            protocol.decode_result(packed)  # a user's stage may have put anything into the shot
         except RefusedFrameError as error:
-            return self._failed(frame, State.REFUSED, error)
-        except Exception as error:
+            return self._failed(frame, State.REFUSED, str(error))
+        except (Exception, SystemExit) as error:
             # A user's stage may raise anything; the frame is accounted for and the stream goes on.
             log.warning("frame %d of series %s failed", frame.number, frame.series, exc_info=True)
-            return self._failed(frame, State.FAILED, error)
-        return describe(shot, self._name)
+            return self._failed(frame, State.FAILED, f"{type(error).__name__}: {error}")
+        return packed
 
-    def _failed(self, frame: Frame, state: State, error: Exception) -> Result:
-        text = f"{type(error).__name__}: {error}" if state is State.FAILED else str(error)
-        return Result(series=frame.series, number=frame.number, state=state, worker=self._name, error=text)
+    def _failed(self, frame: Frame, state: State, error: str) -> bytes:
+        line = plain(" ".join(error.split()), LONGEST_ERROR)
+        return protocol.encode_result(
+            Result(series=frame.series, number=frame.number, state=state, worker=self._name, error=line)
+        )
 
     def _pipeline_for(self, key: str) -> Pipeline:
         """Return the pipeline of a series; the first frame of a series makes it, and ends the one before."""
@@ -124,7 +131,7 @@ class Worker:
         assert self._settings is not None, "the hub sends the settings before the first frame"
         self._end_pipeline()
         try:
-            self._pipeline = Pipeline(self._series[key], self._settings.detector, self._settings.build_chain())
+            self._pipeline = self._settings.pipeline(self._series[key])
         except Exception as error:
             self._unusable[key] = str(error)
             raise
@@ -137,9 +144,13 @@ class Worker:
         self._unusable.pop(key, None)
 
     def _end_pipeline(self) -> None:
-        if self._pipeline is not None:
-            self._pipeline.end()
-            self._pipeline = None
+        pipeline, self._pipeline = self._pipeline, None
+        if pipeline is None:
+            return
+        try:
+            pipeline.end()
+        except (Exception, SystemExit):
+            log.exception("a stage did not finish series %s", pipeline.series.key)
 
 
 def describe(shot: Shot, worker: str) -> Result:

@@ -73,3 +73,42 @@ class Stuck(Stage):
             self._trace.touch()
             time.sleep(3600)
         return Verdict.KEEP
+
+
+class EndsBadly(Stage):
+    """Raises when a series is over."""
+
+    def end(self) -> None:
+        raise OSError("cannot say goodbye")
+
+
+class Traced(Stage):
+    """Leaves a trace when a series is over."""
+
+    def __init__(self, trace: str) -> None:
+        self._trace = Path(trace)
+
+    def end(self) -> None:
+        self._trace.touch()
+
+
+class Unfit(Stage):
+    """Says of a shot what no message can hold."""
+
+    def event(self, shot: Shot) -> Verdict:
+        shot.notices[7] = "seven"  # type: ignore[index]
+        return Verdict.KEEP
+
+
+class Shouts(Stage):
+    """Raises with a text that is long, of several lines, and no Unicode."""
+
+    def event(self, shot: Shot) -> Verdict:
+        raise ValueError("first line\n\x1b[2Jsecond \udcff line " + "!" * 10_000)
+
+
+class Leaves(Stage):
+    """Wants to end the program."""
+
+    def event(self, shot: Shot) -> Verdict:
+        raise SystemExit(3)
