@@ -25,8 +25,13 @@ def set_aside(folder: Path, series: Series, frame: Frame) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"series{series.number}_frame{frame.number}_{uuid4().hex[:8]}.msgpack"
     header, payload = protocol.encode_frame(frame)
-    with path.open("xb") as file:
-        file.write(msgspec.msgpack.encode(Quarantined(protocol.encode_series(series), header, bytes(payload))))
+    packed = msgspec.msgpack.encode(Quarantined(protocol.encode_series(series), header, bytes(payload)))
+    try:
+        with path.open("xb") as file:
+            file.write(packed)
+    except OSError:
+        path.unlink(missing_ok=True)  # half a frame is of no use, and the disk may be full
+        raise
     return str(path)
 
 

@@ -11,7 +11,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import braggwatch
-from braggwatch.processing.chain_settings import ChainSettings, SettingsError, describe_error, split_name
+from braggwatch.processing.chain_settings import STAGES, ChainSettings, SettingsError, describe_error, split_name
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.streamer.engine import EngineSettings
@@ -106,11 +106,14 @@ def load_settings(path: Path, overrides: Sequence[str] = ()) -> Settings:
 
 def parse_settings(document: dict[str, Any]) -> Settings:
     """Check a settings document, its stages included. Raises SettingsError with a line for each fault."""
+    for name, value in document.items():
+        if not isinstance(value, dict):
+            raise SettingsError(f"{name}: expected a table of settings, found {value!r}")
     sections = {name: value for name, value in document.items() if name in _SECTIONS}
     stages = {name: value for name, value in document.items() if name not in _SECTIONS}
-    if isinstance(source := sections.get("source"), dict):
-        sections["source"] = {"type": DectrisV2Settings().type, **source}
-    _check_tables(document, sections.get("chain", {}).get("stages") or ChainSettings().stages)
+    if "source" in sections:
+        sections["source"] = {"type": DectrisV2Settings().type, **sections["source"]}
+    _check_names(stages, sections.get("chain", {}).get("stages"))
     try:
         settings = Settings.model_validate({**sections, "stages": stages})
     except ValidationError as error:
@@ -128,18 +131,21 @@ def _override(document: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    document.setdefault(table, {})[key] = value
+    settings = document.setdefault(table, {})
+    if not isinstance(settings, dict):
+        raise SettingsError(f"{table}: expected a table of settings, found {settings!r}")
+    settings[key] = value
 
 
-def _check_tables(document: dict[str, Any], stages: list[str]) -> None:
-    known = {*_SECTIONS, *stages, *(split_name(name)[0] for name in stages), "hitfind", "dump", "index"}
-    for name, value in document.items():
+def _check_names(tables: dict[str, Any], stages: Any) -> None:
+    """Refuse a table that belongs to nothing; `stages` is what the settings say, which may be no list of names."""
+    names = [name for name in stages if isinstance(name, str)] if isinstance(stages, list) else ChainSettings().stages
+    known = {*_SECTIONS, *names, *(split_name(name)[0] for name in names), *STAGES}
+    for name in tables:
         if name not in known and not (":" in name and split_name(name)[0] in known):
             close = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean [{close[0]}]?" if close else f"; there are {', '.join(sorted(known))}"
             raise SettingsError(f"[{name}]: there is no such table, and no stage of that name{hint}")
-        if not isinstance(value, dict):
-            raise SettingsError(f"{name}: expected a table of settings, found {value!r}")
 
 
 def _faults_by_table(error: ValidationError) -> str:

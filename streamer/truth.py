@@ -49,7 +49,7 @@ class TruthReport:
 def compare_with_truth(record: Path, pool: StillPool, cell: UnitCell) -> TruthReport:
     """Compare the frames of a record with the pool that they were sent from; `cell` has the lattice's symmetry."""
     report = TruthReport()
-    with closing(sqlite3.connect(f"file:{record}?mode=ro", uri=True)) as db:
+    with closing(sqlite3.connect(f"{record.absolute().as_uri()}?mode=ro", uri=True)) as db:
         seen = db.execute(
             "SELECT number, name != 'blank' FROM frames JOIN states ON states.code = frames.state "
             "WHERE name IN ('blank', 'hit', 'indexed')"

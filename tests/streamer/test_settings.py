@@ -121,3 +121,25 @@ def test_settings_are_overridden_from_the_command_line(tmp_path: Path) -> None:
     assert 'address = "tcp://h:1"' in settings.as_toml()
     with pytest.raises(SettingsError, match=r"expected TABLE\.KEY=VALUE, such as hitfind\.min_snr=6, found 'x'"):
         load_settings(path, ["x"])
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"chain": 3}, "chain: expected a table of settings, found 3"),
+        ({"chain": {"stages": 3}}, "[chain] stages: should be a valid list, found 3"),
+        ({"chain": {"stages": [3]}}, "[chain] stages.0: should be a valid string, found 3"),
+        ({"source": 3}, "source: expected a table of settings, found 3"),
+    ],
+)
+def test_what_should_be_a_table_or_a_list_and_is_not_is_said(document: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        parse_settings(document)
+    assert str(error.value) == said
+
+
+def test_an_override_of_what_is_no_table_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "b.toml"
+    file.write_text("hub = 3")
+    with pytest.raises(SettingsError, match="hub: expected a table of settings, found 3"):
+        load_settings(file, ["hub.credits=2"])
