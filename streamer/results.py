@@ -43,6 +43,9 @@ class Results:
         self._feed = feed
         self._about = about
         self._runs: dict[str, Run] = {}
+        """Those that are open, and the one that ended last."""
+        self._last_ended = ""
+        self._n_runs = 0
         self._notices: dict[str, Notice] = {}
         self._dumps: dict[tuple[str, str], int] = {}
         self._restarts: Counter[str] = Counter()
@@ -54,12 +57,15 @@ class Results:
     def series_began(self, series: Series) -> None:
         """A series has begun, or its header came late."""
         now = time.time()
-        if series.key not in self._runs:
+        earlier = self._runs.get(series.key)
+        if earlier is None:
+            self._n_runs += 1
             self._statistics.mark(Mark(now, "run began", f"run {series.number}"))
         self._record.begin_run(series, now)
         self._runs[series.key] = Run(
             key=series.key, number=series.number, name=series.name, detector=series.detector, shape=series.shape,
-            photon_energy=series.photon_energy, distance=series.distance, n_frames=series.n_frames, started=now,
+            photon_energy=series.photon_energy, distance=series.distance, n_frames=series.n_frames,
+            started=now if earlier is None else earlier.started,
         )  # fmt: skip
 
     def frame_arrived(self, n_bytes: int) -> None:
@@ -98,6 +104,8 @@ class Results:
         """A series is over."""
         now = time.time()
         run = self._runs[counts.series]
+        self._runs.pop(self._last_ended, None)
+        self._last_ended = counts.series
         self._statistics.mark(Mark(now, "run ended", f"run {run.number}"))
         self._record.end_run(counts.series, counts.states, now)
 
@@ -131,7 +139,7 @@ class Results:
             reason=reason,
             seconds=None if first is None or last is None else last - first,
             totals=Ledger.of(totals, totals["total"]),
-            runs=len(self._runs),
+            runs=self._n_runs,
             crystals=statistics.n_crystals,
             rates=statistics.session_rates(),
             latency=statistics.session_latency(),
@@ -164,7 +172,7 @@ class Results:
             protocol=self._about["protocol"],
             run=self._run_now(current),
             totals=Ledger.of(totals, totals["total"]),
-            runs=len(self._runs),
+            runs=self._n_runs,
             window=statistics.window,
             rates=statistics.rates(now),
             throughput=statistics.throughput(now),
