@@ -49,7 +49,10 @@ def run(settings: Settings, *, max_series: int | None, view: bool) -> Finished:
     def on_ready(address: str) -> None:
         say(f"Watch it from elsewhere with: braggwatch watch {address}")
         if view:
-            viewers.append(threading.Thread(target=watch_feed, args=(address,), kwargs={"until_finished": True}))
+            # As a daemon: a processor that is interrupted says no last word for which the view would wait.
+            viewers.append(
+                threading.Thread(target=watch_feed, args=(address,), kwargs={"until_finished": True}, daemon=True)
+            )
             viewers[0].start()
 
     with stopping_on_signals(processor):
