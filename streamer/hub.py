@@ -132,6 +132,8 @@ class Hub:
         self._ended = LedgerCounts("", 0, 0, {})
         self._last_ended: LedgerCounts | None = None
         self.warnings: Counter[str] = Counter()
+        self.n_messages = 0
+        """How many messages have come from the source."""
         self.queue_bytes = 0
         self._queue: deque[Entry] = deque()
         self._buried: dict[str, float] = {}
@@ -180,6 +182,16 @@ class Hub:
     def idle(self) -> bool:
         """Whether nothing is waiting, out, or still to be closed."""
         return not self._queue and not self._runs
+
+    @property
+    def listening(self) -> bool:
+        """Whether a message from the source would be taken now."""
+        return self._has_room()
+
+    @property
+    def in_series(self) -> bool:
+        """Whether a series has begun whose end was not announced yet."""
+        return any(run.ended is None for run in self._runs.values())
 
     @property
     def source_exhausted(self) -> bool:
@@ -265,6 +277,7 @@ class Hub:
             events = self._source.receive(socket)
             if events is None:
                 break
+            self.n_messages += 1
             for event in events:
                 self._take(event)
             if not self._has_room():

@@ -20,6 +20,7 @@ from braggwatch.streamer.quarantine import set_aside
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
 from braggwatch.streamer.settings import Settings
+from braggwatch.streamer.silence import SilenceWatch
 from braggwatch.streamer.sources.source import open_source
 from braggwatch.streamer.statistics import Statistics
 
@@ -64,13 +65,14 @@ class Processor:
             stack.callback(hub.close)
             engine.start_workers(hub.bind(settings.hub.address))
             on_ready(feed.address)
-            self._work(hub, results, feed)
+            self._work(hub, results, feed, SilenceWatch(source.silence))
             hub.dismiss_workers(DISMISS_S)
             return results.finished(hub.totals(), self._reason)
 
-    def _work(self, hub: Hub, results: Results, feed: Feed) -> None:
+    def _work(self, hub: Hub, results: Results, feed: Feed, silence: SilenceWatch) -> None:
         while not self._reason:
             hub.turn(TURN_S)
+            results.silent(silence.look(monotonic(), hub.n_messages, listening=hub.listening, in_series=hub.in_series))
             self._tell(hub, results, feed)
             if self._max_series is not None and hub.n_ended >= self._max_series:
                 self._reason = f"{hub.n_ended} series processed"

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from braggwatch.processing.frame import Series
+from braggwatch.streamer import silence
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import (
     Dump,
@@ -95,6 +96,13 @@ class Results:
             earlier = self._notices.get(kind)
         count = 1 if earlier is None else earlier.count + 1
         self._notices[kind] = Notice(kind=kind, text=text, count=count, last=time.time())
+
+    def silent(self, text: str) -> None:
+        """The detector says nothing, for the reason in `text`; empty when it speaks."""
+        if not text:
+            self._notices.pop(silence.KIND, None)
+        elif silence.KIND not in self._notices or self._notices[silence.KIND].text != text:
+            self._notices[silence.KIND] = Notice(kind=silence.KIND, text=text, last=time.time())
 
     def worker_lost(self, name: str) -> None:
         """A worker died and will be restarted."""

@@ -9,6 +9,7 @@ import zmq
 
 from braggwatch.processing.frame import Event, Refused
 from braggwatch.streamer.sources.bad_message import BadMessageError
+from braggwatch.streamer.sources.connection import Connection
 from braggwatch.streamer.sources.runs import Runs
 from braggwatch.streamer.sources.settings import PullSettings
 from braggwatch.streamer.sources.wire import Message
@@ -26,11 +27,12 @@ class PullSource:
 
     def __init__(self, settings: PullSettings, make_decoder: Callable[[], Decode]) -> None:
         """Connect; ZeroMQ goes on trying, and connects again by itself when the detector comes back."""
-        addresses = settings.addresses
+        addresses = self._addresses = settings.addresses
         self._decoders = [make_decoder() for _ in addresses]  # one each: a header may come in two messages
         self._runs = Runs(len(addresses))
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: list[zmq.Socket[bytes]] = []
+        self._connections: list[Connection] = []
         try:
             for address in addresses:
                 self._sockets.append(self._connected(address, settings))
@@ -44,13 +46,16 @@ class PullSource:
         socket.linger = 0
         socket.rcvhwm = settings.high_water_mark  # beyond it the detector's own queue fills; nothing is dropped here
         socket.setsockopt(zmq.MAXMSGSIZE, settings.max_message_bytes)  # before a byte of a larger part is stored
+        connection = Connection(socket)
         try:
             socket.connect(address)
         except zmq.ZMQError as error:
+            connection.close()
             socket.close()
             raise ValueError(
                 f"source.address must be a ZeroMQ address such as tcp://127.0.0.1:31001, found {address!r} ({error})"
             ) from None
+        self._connections.append(connection)
         return socket
 
     @property
@@ -67,6 +72,12 @@ class PullSource:
     def ignored(self) -> Counter[str]:
         """How many messages that told nothing of use have come, by kind."""
         return self._runs.ignored
+
+    def silence(self) -> dict[str, str]:
+        """Say for each address why nothing may be coming from there."""
+        return {
+            address: connection.state() for address, connection in zip(self._addresses, self._connections, strict=True)
+        }
 
     def receive(self, socket: "zmq.Socket[bytes]") -> list[Event] | None:
         """Take one message from one of the sockets without waiting; None if there is none."""
@@ -89,6 +100,8 @@ class PullSource:
 
     def close(self) -> None:
         """Close the sockets."""
+        for connection in self._connections:
+            connection.close()
         for socket in self._sockets:
             socket.close()
         self._context.term()

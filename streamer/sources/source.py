@@ -33,6 +33,9 @@ class Source(Protocol):
         with a key that was there before replaces what images alone had told: its start message came late.
         """
 
+    def silence(self) -> dict[str, str]:
+        """Say for each address why nothing may be coming from there; nothing where nobody need be told."""
+
     def close(self) -> None:
         """Close what was opened."""
 
