@@ -2,8 +2,11 @@
 
 import logging
 import os
+import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +26,21 @@ _SLOT = {"slot": 1}
 
 RESTART_PATIENCE_S = 10
 GOODBYE_PATIENCE_S = 5
+
+
+@contextmanager
+def _deaf_to_stop_signals() -> Iterator[None]:
+    """Keep SIGINT and SIGTERM from threads started here, and from all processes that those ever start.
+
+    Ctrl-C reaches every process of a terminal, and service managers stop all of a group as well; workers must go on
+    until the hub has told them to finish.
+    """
+    resource_tracker.ensure_running()  # started by multiprocessing in passing, it would let the signals in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class EngineSettings(BaseModel):
@@ -58,15 +76,18 @@ class Engine:
             }
         ):
             if self._settings.scheduler is None:
-                self._cluster = LocalCluster(
-                    n_workers=self._settings.workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    dashboard_address=None,
-                    silence_logs=logging.ERROR,
-                    memory_limit=0,
-                    resources=_SLOT,
-                )
+                with _deaf_to_stop_signals():
+                    self._cluster = LocalCluster(
+                        n_workers=self._settings.workers,
+                        threads_per_worker=1,
+                        processes=True,
+                        dashboard_address=None,
+                        # There is a port even without a dashboard; a fixed one stands in a second processor's way.
+                        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                        silence_logs=logging.ERROR,
+                        memory_limit=0,
+                        resources=_SLOT,
+                    )
             self._client = Client(self._cluster if self._cluster is not None else self._settings.scheduler)
         return self
 
