@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +12,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from braggwatch.streamer.terminal import print_summary, watch_feed
 
 from braggwatch.processing.simulation.demo import LYSOZYME
 from braggwatch.streamer.cli.console import output, say
+from braggwatch.streamer.cli.free_ports import free_ports
 from braggwatch.streamer.cli.simulate import open_pool
 from braggwatch.streamer.daq_simulator.report import SimulatorReport
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.settings import Settings, parse_settings
+from braggwatch.streamer.terminal import print_summary, watch_feed
 from braggwatch.streamer.truth import compare_with_truth
 
 START_PATIENCE_S = 180.0
 """The very first start compiles every kernel."""
-DETECTOR, FEED = "tcp://127.0.0.1:31801", "tcp://127.0.0.1:31810"
 
 
 def demo(
@@ -40,21 +41,25 @@ def demo(
     """
     folder = (directory or Path(f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}")).absolute()
     folder.mkdir(parents=True, exist_ok=directory is not None)
-    settings = demo_settings(folder, workers)
+    detector, feed_address = (f"tcp://127.0.0.1:{port}" for port in free_ports(3)[:2])  # the feed takes two
+    settings = demo_settings(folder, workers, detector=detector, feed=feed_address)
     settings_file, pool_file, report_file = (folder / n for n in ("demo.toml", "stills.h5", "sent.json"))
     settings_file.write_text(settings.as_toml(), encoding="utf-8")
     pool = open_pool(pool_file, 0.5, seed=1)
     with (
         _program("process", str(settings_file), "--series", "1", "--no-view", log=folder / "process.log") as processor,
-        FeedClient(FEED) as feed,
+        FeedClient(feed_address) as feed,
     ):
         say("Starting the processor; the first start compiles its kernels, which takes a minute or two …")
         _wait_for_workers(feed, workers, processor, folder / "process.log")
         with _program(
-            "simulate", "--address", DETECTOR, "--pool", str(pool_file), "--frames", str(frames), "--rate", str(rate),
+            "simulate", "--address", detector, "--pool", str(pool_file), "--frames", str(frames), "--rate", str(rate),
             "--report", str(report_file), log=folder / "simulate.log",
-        ):  # fmt: skip
-            finished = watch_feed(FEED, until_finished=True)
+        ) as simulator, _stopping(processor, if_fails=simulator):  # fmt: skip
+            finished = watch_feed(feed_address, until_finished=True)
+        if simulator.returncode:
+            log = (folder / "simulate.log").read_text(errors="replace")
+            raise OSError(f"the simulated detector failed; its log says:\n{log}")
     sent = SimulatorReport.read(report_file)
     if finished is None:
         raise OSError(f"the processor ended without a summary; see {folder / 'process.log'}")
@@ -63,18 +68,18 @@ def demo(
     output.print(f"Everything of this demo is in {folder}", markup=False, soft_wrap=True)
 
 
-def demo_settings(folder: Path, workers: int) -> Settings:
-    """Return the settings of the demonstration, its files in `folder`."""
+def demo_settings(folder: Path, workers: int, *, detector: str, feed: str) -> Settings:
+    """Return the settings of the demonstration: its files in `folder`, the addresses of detector and feed."""
     return parse_settings(
         {
             "experiment": {
                 "name": "demo", "record": str(folder / "record.sqlite"), "quarantine": str(folder / "quarantine"),
             },
-            "source": {"type": "dectris-v2", "address": DETECTOR},
+            "source": {"type": "dectris-v2", "address": detector},
             "chain": {"stages": ["hitfind", "dump:hit", "index", "dump:indexed"]},
             "hub": {"drop": "never"},
             "engine": {"workers": workers},
-            "feed": {"address": FEED},
+            "feed": {"address": feed},
             "dump": {"directory": str(folder / "dumps")},
             "index": {"cell": "79.2 79.2 38.0 90 90 90 P43212"},
         }
@@ -96,6 +101,20 @@ def _program(*arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         if program.poll() is None:
             program.terminate()
             program.wait(30)
+
+
+@contextmanager
+def _stopping(processor: "subprocess.Popen[bytes]", *, if_fails: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Stop the processor when the detector it waits for has failed."""
+
+    def watch() -> None:
+        if if_fails.wait() and processor.poll() is None:
+            processor.terminate()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield
+    thread.join()
 
 
 def _wait_for_workers(feed: FeedClient, n: int, processor: "subprocess.Popen[bytes]", log: Path) -> None:
