@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.calibration import Calibration, load_mask
+from braggwatch.processing.crystfel_geometry import CrystfelGeometry
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 
@@ -77,6 +78,21 @@ class DetectorSettings(BaseModel):
             flag_below=detector.flag_below,
             flag_above=detector.flag_above,
         )
+
+    def check_files(self) -> None:
+        """Raise ValueError, naming the setting, where a file that is asked for is missing or no geometry file."""
+        for key in ("geometry", "mask", "dark", "noise"):
+            source = getattr(self, key)
+            if source is None:
+                continue
+            path = Path(str(source).rpartition(":/")[0] or str(source)) if key != "geometry" else source
+            if not path.is_file():
+                raise ValueError(f"[detector] {key}: expected a file, found none at {path}")
+        if self.geometry is not None:
+            try:
+                CrystfelGeometry.read(self.geometry)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"[detector] geometry: {error}") from None
 
     def _corrected(self, series: Series) -> Series:
         names = ("distance", "photon_energy", "beam_center")

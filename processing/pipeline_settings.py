@@ -6,11 +6,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.processing.chain import Chain
-from braggwatch.processing.chain_settings import ChainSettings, StageSpec, build_chain, resolve_stages
+from braggwatch.processing.chain_settings import ChainSettings, SettingsError, StageSpec, build_chain, resolve_stages
 from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.pipeline import Pipeline
+from braggwatch.processing.stages.dump import DumpSettings
 
 _WARM_UP_SHAPE = (256, 256)
 _WARM_UP_DTYPES = ("uint16", "uint32")
@@ -36,6 +37,20 @@ class PipelineSettings(BaseModel):
     def build_chain(self) -> Chain:
         """Make the stages; raises SettingsError."""
         return build_chain(self.stage_specs(), self.provenance)
+
+    def check(self) -> None:
+        """Raise ValueError, naming table and key, for what would keep the first frame from being processed.
+
+        Stages are made, files looked for; what depends on the detector's own header can only be known when it is there.
+        """
+        self.detector.check_files()
+        self.build_chain()
+        for spec in self.stage_specs():
+            if isinstance(spec.settings, DumpSettings):
+                try:
+                    spec.settings.check_directory()
+                except ValueError as error:
+                    raise SettingsError(f"[{spec.name}] {error}") from None
 
     def pipeline(self, series: Series) -> Pipeline:
         """Make the pipeline for a series; raises ValueError where the geometry is incomplete."""

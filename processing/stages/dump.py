@@ -50,6 +50,16 @@ class DumpSettings(BaseModel):
         "0 makes each image readable at once.",
     )
 
+    def check_directory(self) -> None:
+        """Raise ValueError where nothing could be written to `directory`, which need not exist yet."""
+        there = self.directory.absolute()
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        if not there.is_dir():
+            raise ValueError(f"directory: expected a folder, found a file at {there}")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise ValueError(f"directory: {there} is not writable for this user; choose another folder")
+
 
 class Dump:
     """Writes each shot that it sees, with its spots and lattices, and keeps every one of them.

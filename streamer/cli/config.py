@@ -41,5 +41,5 @@ def show(
 def check(settings: Annotated[Path, typer.Argument(help="The settings file (TOML) to check.")]) -> None:
     """Check a settings file as `process` would before its first frame."""
     in_force = load_settings(settings)
-    in_force.pipeline().build_chain()
+    in_force.pipeline().check()
     output.print(f"{settings} is right: {' → '.join(in_force.chain.stages)}", markup=False)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from braggwatch.streamer.terminal import print_summary, watch_feed
 
 from braggwatch.streamer.cli.console import say
 from braggwatch.streamer.feed_messages import Finished
 from braggwatch.streamer.processor import Processor, stopping_on_signals
 from braggwatch.streamer.settings import Settings, load_settings
+from braggwatch.streamer.terminal import print_summary, watch_feed
 
 
 def process(
@@ -38,6 +38,7 @@ def process(
     closed, and a summary says where everything went; a second Ctrl-C interrupts at once.
     """
     in_force = load_settings(settings, overrides=set_)
+    in_force.pipeline().check()
     print_summary(run(in_force, max_series=series, view=sys.stdout.isatty() if view is None else view))
 
 
