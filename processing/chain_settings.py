@@ -91,7 +91,7 @@ def describe_error(table: str, error: ValidationError) -> str:
         else:
             message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
             where = f"[{table}] {key}" if key else f"[{table}]"
-            found = f", found {fault['input']!r}" if key else ""
+            found = f", found {fault['input']!r}" if key and "found " not in message else ""
             lines.append(f"{where}: {message}{found}")
     return "\n".join(lines)
 

@@ -141,7 +141,7 @@ SELECT run, name AS state, sum(n) AS n FROM (
 """
 
 
-class RecordError(Exception):
+class RecordError(OSError):
     """A file cannot be used as the record."""
 
 

@@ -89,6 +89,8 @@ class StillPool:
     @classmethod
     def load(cls, path: Path) -> "StillPool":
         """Read a pool that `save` wrote. Raises ValueError if the file is none."""
+        if not h5py.is_hdf5(path):
+            raise ValueError(f"{path} is no pool of stills: expected an HDF5 file that a simulator saved")
         with h5py.File(path, "r") as file:
             found = file.attrs.get("format")
             if found != _FORMAT:

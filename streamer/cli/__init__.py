@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import zmq
@@ -44,9 +44,15 @@ def set_up(
     """Set up the log, which goes to standard error."""
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=messages, show_path=False)],
+        **_log_format(),
     )
+
+
+def _log_format() -> dict[str, Any]:
+    if messages.is_terminal:
+        return {"format": "%(message)s", "handlers": [RichHandler(console=messages, show_path=False)]}
+    # In a file every message is one line, so that it can be searched.
+    return {"format": "%(asctime)s %(levelname)s %(message)s", "stream": sys.stderr}
 
 
 def main() -> None:

@@ -8,13 +8,13 @@ messages = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """Tell the user how things go."""
-    messages.print(text, markup=False)
+    messages.print(text, markup=False, soft_wrap=True)
 
 
 def say_error(text: str) -> None:
     """Tell the user what went wrong."""
     for line in text.splitlines():
-        messages.print(f"[bold red]braggwatch:[/] {_escape(line)}")
+        messages.print(f"[bold red]braggwatch:[/] {_escape(line)}", soft_wrap=True)
 
 
 def _escape(text: str) -> str:
