@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NU
 _SLOT = {"slot": 1}
 """Each Dask worker has one and a worker loop takes one, so that a loop never queues behind another."""
 
+REVIVE_EVERY_S = 2.0
 RESTART_PATIENCE_S = 10
 GOODBYE_PATIENCE_S = 5
 
@@ -65,6 +67,8 @@ class Engine:
         self._cluster: LocalCluster | None = None
         self._client: Client | None = None
         self._loops: list[Any] = []
+        self._hub = ""
+        self._next_look = 0.0
         self._errands = ThreadPoolExecutor(1, "engine")
 
     def __enter__(self) -> Self:
@@ -105,12 +109,26 @@ class Engine:
 
     def start_workers(self, hub: str) -> None:
         """Start the worker loops; they connect to the hub's address `hub`."""
+        self._hub = hub
+        self._loops = [self._start(index) for index in range(self._settings.workers)]
+
+    def revive_workers(self) -> dict[str, str]:
+        """Start the loops again that ended with an exception, and return what it said, by name; looks now and then.
+
+        Dask does so only where the process died.
+        """
+        if monotonic() < self._next_look:
+            return {}
+        self._next_look = monotonic() + REVIVE_EVERY_S
+        failed = {index: loop.exception() for index, loop in enumerate(self._loops) if loop.status == "error"}
+        for index in failed:
+            self._loops[index] = self._start(index)
+        return {f"worker-{index}": f"{type(error).__name__}: {error}" for index, error in failed.items()}
+
+    def _start(self, index: int) -> Any:
         assert self._client is not None
-        for index in range(self._settings.workers):
-            loop = self._client.submit(
-                run_worker, hub, f"worker-{index}", pure=False, resources=_SLOT if self._cluster is not None else None
-            )
-            self._loops.append(loop)
+        slot = _SLOT if self._cluster is not None else None
+        return self._client.submit(run_worker, self._hub, f"worker-{index}", pure=False, resources=slot)
 
     def restart_worker(self, name: str) -> None:
         """Have Dask kill and restart the process of a worker loop; returns at once."""

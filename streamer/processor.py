@@ -40,7 +40,7 @@ class Processor:
         self._settings = settings
         self._max_series = max_series
         self._reason = ""
-        self.feed_address = ""
+        self._revive_workers: Callable[[], dict[str, str]] = dict
 
     def stop(self, reason: str = "stopped") -> None:
         """Take no more frames; what is here is finished, written and closed. May be called from a signal handler."""
@@ -63,6 +63,7 @@ class Processor:
                 quarantine=self._quarantine, restart_worker=engine.restart_worker,
             )  # fmt: skip
             stack.callback(hub.close)
+            self._revive_workers = engine.revive_workers
             engine.start_workers(hub.bind(settings.hub.address))
             on_ready(feed.address)
             self._work(hub, results, feed, SilenceWatch(source.silence))
@@ -86,6 +87,9 @@ class Processor:
         hub.give_up(f"it was not done {DRAIN_S:.0f} s after the stop")
 
     def _tell(self, hub: Hub, results: Results, feed: Feed) -> None:
+        for name, error in self._revive_workers().items():
+            log.error("%s ended with %s; it is started again", name, error)
+            results.warned("worker-failed", f"{name} ended with {error}; it is started again")
         feed.serve()
         results.publish(hub.totals(), hub.current(), Queue(hub.queue_length), _workers(hub))
 

@@ -5,9 +5,11 @@ import signal
 import time
 
 import pytest
+import zmq
 from distributed import LocalCluster
 from rig import Rig
 
+from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.engine import Engine, EngineSettings
 from braggwatch.streamer.hub import Hub
 from braggwatch.streamer.messages import State
@@ -65,3 +67,26 @@ def test_workers_can_run_in_a_dask_cluster_that_is_there_already(rig: Rig) -> No
         turn_until_ready(hub, 2)
         assert rig.run(hub).states() == {State.HIT: 30, State.BLANK: 30}
         hub.dismiss_workers(10.0)
+
+
+def test_a_worker_whose_loop_ends_with_an_exception_is_named_and_started_again() -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as hub, Engine(EngineSettings(workers=1)) as engine:
+        hub.linger = 0
+        hub.rcvtimeo = 30_000
+        hub.bind("tcp://127.0.0.1:*")
+        engine.start_workers(hub.get_string(zmq.LAST_ENDPOINT))
+
+        def next_hello() -> bytes:
+            while (parts := hub.recv_multipart())[1] != protocol.HELLO:
+                pass
+            return parts[0]
+
+        hub.send_multipart([next_hello(), protocol.SETTINGS, b"nonsense"])
+        failed: dict[str, str] = {}
+        deadline = time.monotonic() + 30
+        while not failed and time.monotonic() < deadline:
+            time.sleep(0.05)
+            failed = engine.revive_workers()
+        assert failed["worker-0"].startswith("ValidationError: ")
+        assert engine.revive_workers() == {}
+        hub.send_multipart([next_hello(), protocol.STOP])
