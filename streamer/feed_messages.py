@@ -169,7 +169,9 @@ class Queue(msgspec.Struct, frozen=True):
     """How full the hub's queue is."""
 
     frames: int = 0
+    bytes: int = 0
     limit: int = 0
+    """Bytes from which on frames are dropped, or the detector has to wait."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from braggwatch.streamer.feed_client import FeedClient
-from braggwatch.streamer.feed_messages import CrystalSeen, Finished, LastShots, Ledger, Rate, Status
+from braggwatch.streamer.feed_messages import CrystalSeen, Finished, LastShots, Ledger, Queue, Rate, Status
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.statistics import wilson
 from braggwatch.streamer.wording import UNKNOWN, clock, count, data_rate, duration, margin, per_second, plain, said
@@ -255,7 +255,7 @@ def _flow(view: View) -> list[Text]:
         ("frames in", f"{per_second(through.frames)}   {data_rate(through.bytes)}", style),
         ("results", per_second(through.results), style),
         ("latency", f"{duration(latency.median)}  99 % {duration(latency.p99)}  max {duration(latency.max)}", style),
-        ("queue", f"{count(queue.frames)} of {count(queue.limit) if queue.limit else UNKNOWN}", style),
+        ("queue", f"{count(queue.frames)} frames  {_fill(queue)}", style),
         (
             "workers",
             f"{len(ready)} of {len(status.workers)} ready, restarts {restarts}" if status.workers else UNKNOWN,
@@ -265,6 +265,10 @@ def _flow(view: View) -> list[Text]:
     lines = [_line((title, f"bold {QUIET}"))]
     lines += [_line((f" {name:<10}", QUIET), (value, value_style)) for name, value, value_style in rows]
     return [*lines, _record_line(status)]
+
+
+def _fill(queue: Queue) -> str:
+    return f"{100 * queue.bytes / queue.limit:.0f} % full" if queue.limit else UNKNOWN
 
 
 def _frame_age(view: View) -> float | None:

@@ -50,7 +50,7 @@ STATUS = Status(
         distance=0.15, n_frames=5000, ledger=LEDGER,
     ),
     totals=LEDGER, runs=1, window=30, rates=RATES, throughput=Throughput(133.0, 1.21e9, 132.8),
-    latency=Latency(3990, 0.018, 0.041, 0.0805), frame_age=0.01, queue=Queue(12, 2000),
+    latency=Latency(3990, 0.018, 0.041, 0.0805), frame_age=0.01, queue=Queue(12, 30, 200),
     workers=tuple(Worker(name=f"worker-{i}", pid=4711 + i, state="ready", frames_per_s=66.4, busy=0.7) for i in (0, 1)),
     dumps=(Dump(name="indexed", directory="dumps/indexed", images=352),),
     record=RecordState(path="mx2345.sqlite", frames=4000, pending=13),
@@ -92,8 +92,8 @@ def test_everything_is_there_at_80_x_24_and_nothing_is_cut_off() -> None:
     for part in (
         "● LIVE", "run 42", "lyso_04", "EIGER2 16M · 4148 × 4362 · 12.40 keV · 150.0 mm · 4033 of 5000 frames",
         "±1.0  496/3990", "±4.0  352/496", "adds up to 4033 frames ✓", "133.0/s   1.21 GB/s",
-        "18 ms  99 % 41 ms  max 80 ms", "12 of 2000", "2 of 2 ready", "79.21  79.20  38.04", "112/130", "0.42 px",
-        "2.13 Å", "dumps/indexed 352 images", "mx2345.sqlite", "4000 frames, 13 to write",
+        "18 ms  99 % 41 ms  max 80 ms", "12 frames  15 % full", "2 of 2 ready", "79.21  79.20  38.04", "112/130",
+        "0.42 px", "2.13 Å", "dumps/indexed 352 images", "mx2345.sqlite", "4000 frames, 13 to write",
     ):  # fmt: skip
         assert part in text, part
     for state, n in COUNTS.items():
