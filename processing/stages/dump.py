@@ -1,5 +1,6 @@
 """The stage that writes the images it sees into NXmx files."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -134,9 +135,11 @@ class Dump:
         return Verdict.KEEP
 
     def end(self) -> None:
-        """Close the file."""
+        """Close the file, and those for whose end the disk had no room, if it has by now."""
         with self._lock:
             self._close()
+            with contextlib.suppress(OSError):
+                self._close_unclosed()
 
     def _repair_abandoned(self) -> None:
         try:
@@ -173,9 +176,7 @@ class Dump:
         # A file that the disk has no room for costs a descriptor until there is: better not begun.
         if shutil.disk_usage(directory).free < _LEAST_FREE_BYTES:
             raise OSError(errno.ENOSPC, f"less than {_LEAST_FREE_BYTES >> 20} MiB left", str(directory))
-        while self._unclosed:
-            self._unclosed[-1].close()
-            self._unclosed.pop()
+        self._close_unclosed()
         parts = (
             self._name,
             safe_file_name(shot.series.name) if shot.series.name else "",
@@ -192,6 +193,11 @@ class Dump:
             provenance=self._provenance,
             values=shot.frame.values,
         )
+
+    def _close_unclosed(self) -> None:
+        while self._unclosed:
+            self._unclosed[-1].close()
+            self._unclosed.pop()
 
     def _flush_in_time(self, writer: NXmxWriter) -> None:
         if self.settings.flush_seconds == 0:
