@@ -14,8 +14,9 @@ from braggwatch.streamer.cli.console import messages, say_error
 
 app = typer.Typer(
     help="Braggwatch: hits and indexed crystals from a detector's stream, while the frames arrive.\n\n"
-    "Try `braggwatch demo` first. At a beamline: `braggwatch config show > beamline.toml`, put the detector's address "
-    "and your cell in, and `braggwatch process beamline.toml`.",
+    "Try `braggwatch demo` first. At a beamline: `braggwatch config show --cell 'YOUR CELL' > beamline.toml`, put the "
+    "detector's address in under [source], `braggwatch config check beamline.toml`, and "
+    "`braggwatch process beamline.toml`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -64,7 +64,9 @@ def demo(
     if finished is None:
         raise OSError(f"the processor ended without a summary; see {folder / 'process.log'}")
     print_summary(finished, sent=sum(series.whole for series in sent.series))
-    output.print(compare_with_truth(settings.experiment.record, pool, LYSOZYME).in_words(), markup=False)
+    output.print(
+        compare_with_truth(settings.experiment.record, pool, LYSOZYME).in_words(), markup=False, soft_wrap=True
+    )
     output.print(f"Everything of this demo is in {folder}", markup=False, soft_wrap=True)
 
 

@@ -22,11 +22,14 @@ def process(
             "--set",
             "-s",
             metavar="TABLE.KEY=VALUE",
-            help="Override a setting, for example -s hitfind.min_snr=6 or -s source.address=tcp://10.0.0.1:31001.",
+            help="Override a setting of the file, such as -s hitfind.min_snr=6; once for each.",
         ),
     ] = [],  # noqa: B006 (typer's way; it is never changed)
     series: Annotated[
-        int | None, typer.Option(min=1, help="End after so many series; on and on if left out.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1, help="End after so many series (runs of the detector); on and on if left out.", show_default=False
+        ),
     ] = None,
     view: Annotated[
         bool | None, typer.Option(help="Show the live view here; the default where this is a terminal.")
@@ -35,7 +38,8 @@ def process(
     """Find hits, index and dump while the frames arrive, until Ctrl-C.
 
     Watch it from anywhere with `braggwatch watch`. Ctrl-C stops in good order: frames that are here are finished, files
-    closed, and a summary says where everything went; a second Ctrl-C interrupts at once.
+    closed, and a summary says where everything went (exit code 0); a second Ctrl-C interrupts at once (130). Settings
+    that cannot be used are refused before the first frame (2).
     """
     in_force = load_settings(settings, overrides=set_)
     in_force.pipeline().check()

@@ -23,7 +23,9 @@ def simulate(
         list[str],
         typer.Argument(help="Image files to send (HDF5, CXI, CBF …; globs); simulated lysozyme stills if left out."),
     ] = [],  # noqa: B006 (typer's way; it is never changed)
-    address: Annotated[str, typer.Option(help="ZeroMQ address to send from.")] = "tcp://127.0.0.1:31001",
+    address: Annotated[
+        str, typer.Option(help="ZeroMQ address to send from: what `process` gets as its source address.")
+    ] = "tcp://127.0.0.1:31001",
     protocol: Annotated[
         Literal["dectris-v2", "dectris-v1"], typer.Option(help="What to speak: Stream V2 (CBOR) or V1 (JSON).")
     ] = "dectris-v2",
@@ -37,19 +39,31 @@ def simulate(
     pool: Annotated[
         Path | None, typer.Option(help="File of simulated stills with their truth; made if it does not exist.")
     ] = None,
-    hits: Annotated[float, typer.Option(min=0, max=1, help="Fraction of simulated stills that are hits.")] = 0.5,
+    hits: Annotated[
+        float, typer.Option(min=0, max=1, help="Fraction of stills that are hits, where a pool is made.")
+    ] = 0.5,
     report: Annotated[
         Path | None, typer.Option(help="Where to write, as JSON, what was truly sent.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed simulates, and misbehaves, in the same way.")] = 0,
-    skip: Annotated[float, typer.Option(min=0, max=1, help="Fraction never sent.", rich_help_panel=_FAULTS)] = 0,
-    truncate: Annotated[float, typer.Option(min=0, max=1, help="Fraction cut off.", rich_help_panel=_FAULTS)] = 0,
-    duplicate: Annotated[float, typer.Option(min=0, max=1, help="Fraction sent twice.", rich_help_panel=_FAULTS)] = 0,
+    skip: Annotated[
+        float, typer.Option(min=0, max=1, help="Fraction of frames never sent.", rich_help_panel=_FAULTS)
+    ] = 0,
+    truncate: Annotated[
+        float, typer.Option(min=0, max=1, help="Fraction of frames cut off in their pixels.", rich_help_panel=_FAULTS)
+    ] = 0,
+    duplicate: Annotated[
+        float, typer.Option(min=0, max=1, help="Fraction of frames sent twice.", rich_help_panel=_FAULTS)
+    ] = 0,
     garbage: Annotated[
-        float, typer.Option(min=0, max=1, help="Fraction followed by random bytes.", rich_help_panel=_FAULTS)
+        float,
+        typer.Option(
+            min=0, max=1, help="Fraction of frames followed by a message of random bytes.", rich_help_panel=_FAULTS
+        ),
     ] = 0,
     die_after: Annotated[
-        int | None, typer.Option(help="Each series breaks off after so many frames.", rich_help_panel=_FAULTS)
+        int | None,
+        typer.Option(help="Each series breaks off after so many frames, without an end.", rich_help_panel=_FAULTS),
     ] = None,
     restart_after: Annotated[
         int | None,
