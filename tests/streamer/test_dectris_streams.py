@@ -1,6 +1,7 @@
 """Recorded streams of other programs' detectors, sent again over real sockets and read to the pixel."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,19 @@ def replayed(
             events = received(source, n_events)
         sender.join()
     return events
+
+
+def bind_again(socket: "zmq.Socket[bytes]", address: str) -> None:
+    """Bind where another socket was closed just now: ZeroMQ frees the port a moment after ``close`` returns."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.bind(address)
+            return
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EADDRINUSE or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def pixels(frame: Event) -> NDArray[Any]:
@@ -118,7 +132,7 @@ def test_a_detector_that_comes_back_is_heard_again(recorded: Recorded) -> None:
                 push.send_multipart(message)
             events = received(source, 2)
         with source, context.socket(zmq.PUSH) as push:
-            push.bind(address)
+            bind_again(push, address)
             for message in messages[:2]:
                 push.send_multipart(message)
             events += received(source, 3)
