@@ -35,12 +35,12 @@ class Background:
     def photons(self, inverse_d: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return mean photons a pixel at `inverse_d` in 1/Angstrom."""
         s = inverse_d
-        photons: NDArray[np.float32] = self.level * (
+        photons = self.level * (
             self.central * np.exp(-0.5 * (s / self.central_width) ** 2)
             + self.ring * np.exp(-0.5 * ((s - 1.0 / self.ring_resolution) / self.ring_width) ** 2)
             + self.diffuse * np.exp(-s / self.diffuse_width)
         )
-        return photons
+        return np.asarray(photons, np.float32)
 
 
 def background_image(background: Background, detector: Detector, beam_stop: float) -> NDArray[np.float32]:
