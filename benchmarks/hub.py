@@ -24,7 +24,8 @@ from braggwatch.streamer.daq_simulator.settings import SimulatorSettings
 from braggwatch.streamer.daq_simulator.simulator import run_simulator
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import Queue
-from braggwatch.streamer.hub import Hub, HubSettings
+from braggwatch.streamer.hub import Hub
+from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
@@ -79,12 +80,12 @@ def measure(image: np.ndarray, n_frames: int) -> tuple[float, float]:  # type: i
         sender = processes.Process(target=send, args=(image, n_frames))
         worker.start()
         sender.start()
-        while hub.totals()["total"] == 0:
+        while hub.accounts.totals()["total"] == 0:
             hub.turn(0.05)
         wall, cpu = time.perf_counter(), time.process_time()
-        while hub.n_ended == 0:
+        while hub.accounts.n_ended == 0:
             hub.turn(0.05)
-            results.publish(hub.totals(), hub.current(), Queue(hub.queue_length), [])
+            results.publish(hub.accounts.totals(), hub.accounts.current(), Queue(hub.queue_length), [])
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         hub.dismiss_workers(5.0)
         hub.close()

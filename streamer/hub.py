@@ -3,17 +3,17 @@
 import logging
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import Protocol
 
 import msgspec
 import zmq
-from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.processing.frame import Event, Frame, Refused, Series, SeriesEnd
 from braggwatch.streamer import worker_protocol as protocol
-from braggwatch.streamer.ledger import WAITING, WORKING, LedgerCounts, SeriesLedger, add_counts
+from braggwatch.streamer.accounts import Accounts, Run
+from braggwatch.streamer.audience import Audience
+from braggwatch.streamer.hub_settings import HubSettings
+from braggwatch.streamer.ledger import WAITING, WORKING
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.sources.source import Source
 from braggwatch.streamer.workforce import Entry, Member, Workforce
@@ -33,74 +33,6 @@ MAX_KINDS = 100
 CRASHES_TO_QUARANTINE = 2
 END_GRACE_S = 0.5
 """An end message may overtake the last frames where images are spread over several sockets."""
-
-
-class HubSettings(BaseModel):
-    """How frames are handed to the workers, and what happens under overload."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    address: str = Field(
-        default="tcp://127.0.0.1:*",
-        description="Where workers find the hub; * takes a free port. Workers on other machines need an address of "
-        "this one that they can reach, such as tcp://10.1.2.3:*.",
-    )
-    drop: str = Field(
-        default="oldest",
-        pattern="^(oldest|newest|never)$",
-        description="What to give up when the queue is full: the oldest waiting frame, the newest, or never any: "
-        "then the detector has to wait.",
-    )
-    queue_bytes: int = Field(
-        default=256 * 2**20, gt=0, description="Frames waiting for a worker take at most this much memory, bytes."
-    )
-    credits: int = Field(
-        default=2, ge=1, le=64, description="Frames that a worker holds at most, the one it works on included."
-    )
-    silence: float = Field(
-        default=5.0, gt=0, description="A worker not heard of for this long is taken for dead, s; its frames go on."
-    )
-    frame_timeout: float = Field(
-        default=60.0, gt=0, description="A worker busy with one frame for this long is restarted, s."
-    )
-
-
-class Audience(Protocol):
-    """Who is told what happens in the hub: record, statistics, feed. Nothing here may block."""
-
-    def series_began(self, series: Series) -> None:
-        """A series has begun."""
-
-    def frame_arrived(self, n_bytes: int) -> None:
-        """A frame has arrived."""
-
-    def frame_done(self, result: Result, latency: float) -> None:
-        """A result is there, so many seconds after its frame arrived."""
-
-    def frames_lost(self, series: str, numbers: range, state: State, reason: str) -> None:
-        """The way of some frames ended without a result."""
-
-    def warned(self, kind: str, text: str) -> None:
-        """Something happened that a person should know; once a kind is enough."""
-
-    def worker_lost(self, name: str) -> None:
-        """A worker died; the engine starts it again."""
-
-    def series_ended(self, counts: LedgerCounts) -> None:
-        """A series is over and everything of it is written."""
-
-
-@dataclass(eq=False)
-class Run:
-    """A series in the hub."""
-
-    series: Series
-    ledger: SeriesLedger
-    packed: bytes
-    ended: float | None = None
-    """When its end was announced, monotonic seconds."""
-    closing: dict[str, float] = field(default_factory=dict)
-    """Names of workers that still have to say that everything is written, and since when, monotonic seconds."""
 
 
 class Hub:
@@ -127,10 +59,7 @@ class Hub:
         self._quarantine = quarantine
         self._restart_worker = restart_worker
         self.workforce = Workforce(settings.credits)
-        self._runs: dict[str, Run] = {}
-        self._n_ended = 0
-        self._ended = LedgerCounts("", 0, 0, {})
-        self._last_ended: LedgerCounts | None = None
+        self.accounts = Accounts(audience)
         self.warnings: Counter[str] = Counter()
         self.n_messages = 0
         """How many messages have come from the source."""
@@ -181,7 +110,7 @@ class Hub:
     @property
     def idle(self) -> bool:
         """Whether nothing is waiting, out, or still to be closed."""
-        return not self._queue and not self._runs
+        return not self._queue and not len(self.accounts)
 
     @property
     def listening(self) -> bool:
@@ -191,26 +120,12 @@ class Hub:
     @property
     def in_series(self) -> bool:
         """Whether a series has begun whose end was not announced yet."""
-        return any(run.ended is None for run in self._runs.values())
+        return any(run.ended is None for run in self.accounts)
 
     @property
     def source_exhausted(self) -> bool:
         """Whether nothing will ever come again."""
         return self._source.exhausted
-
-    @property
-    def n_ended(self) -> int:
-        """How many series are over and written."""
-        return self._n_ended
-
-    def totals(self) -> dict[str, int]:
-        """Return how many frames of all series are in each state, with their `total`."""
-        return add_counts([self._ended, *(run.ledger.counts() for run in self._runs.values())])
-
-    def current(self) -> LedgerCounts | None:
-        """Return the counts of the newest series, also when it is over; None before the first."""
-        open_runs = list(self._runs.values())
-        return open_runs[-1].ledger.counts() if open_runs else self._last_ended
 
     def turn(self, timeout: float, *, listen: bool = True) -> None:
         """Do what there is to do, waiting for it up to `timeout` seconds; `listen=False` leaves the source alone."""
@@ -225,13 +140,6 @@ class Hub:
         self._look_after_workers()
         self._close_ended_runs()
 
-    def end_all(self) -> None:
-        """Take every open series for ended: no more frames will be taken, and those to come are not missed."""
-        for run in self._runs.values():
-            if run.ended is None:
-                run.ended = monotonic()
-                run.ledger.n_frames = None
-
     def give_up(self, reason: str) -> None:
         """Drop every frame that is not done, and close all series."""
         left = [*(entry for member in self.workforce for entry in member.out), *self._queue]
@@ -240,9 +148,9 @@ class Hub:
         self._queue.clear()
         self.queue_bytes = 0
         for entry in left:
-            self._lose(entry.frame.series, entry.frame.number, State.DROPPED, reason)
-        for run in list(self._runs.values()):
-            self._close(run)
+            self.accounts.lose(entry.frame.series, entry.frame.number, State.DROPPED, reason)
+        for run in self.accounts:
+            self.accounts.close(run)
 
     def dismiss_workers(self, patience: float) -> None:
         """Tell the workers to go and wait until those that are at work have, `patience` seconds at most."""
@@ -259,7 +167,7 @@ class Hub:
     # -- source -------------------------------------------------------------------------------------------------
 
     def _has_room(self) -> bool:
-        if not any(member.ready for member in self.workforce) and not self._runs:
+        if not any(member.ready for member in self.workforce) and not len(self.accounts):
             return False  # before the first worker is there, frames are better off in the detector's buffer
         return self._settings.drop != "never" or self.queue_bytes < self._settings.queue_bytes
 
@@ -289,33 +197,20 @@ class Hub:
         elif isinstance(event, Series):
             self._begin(event)
         elif isinstance(event, SeriesEnd):
-            if (run := self._runs.get(event.series)) is not None:
+            if (run := self.accounts.get(event.series)) is not None:
                 run.ended = run.ended or monotonic()
         else:
             self._refuse(event)
 
     def _begin(self, series: Series) -> None:
-        if series.key in self._runs:
-            self._learn(self._runs[series.key], series)
-            return
-        ledger = SeriesLedger(series.key, n_frames=series.n_frames, joined_late=series.joined_late)
-        run = self._runs[series.key] = Run(series, ledger, protocol.encode_series(series))
+        known = self.accounts.get(series.key) is not None
+        run = self.accounts.begin(series)
         for member in self.workforce:
-            if member.ready:
+            if series.key in member.series if known else member.ready:
                 self._introduce(run, member)
-        self._audience.series_began(series)
-
-    def _learn(self, run: Run, series: Series) -> None:
-        """Put the header of a series in force that came after its first frames."""
-        run.series, run.packed = series, protocol.encode_series(series)
-        run.ledger.learn(n_frames=series.n_frames, joined_late=series.joined_late)
-        for member in self.workforce:
-            if series.key in member.series:
-                self._introduce(run, member)
-        self._audience.series_began(series)
 
     def _take_frame(self, frame: Frame) -> None:
-        run = self._runs.get(frame.series)
+        run = self.accounts.get(frame.series)
         if run is None:
             self._warn("stray", f"frame {frame.number} of series {frame.series} came after the series was closed")
             return
@@ -335,18 +230,14 @@ class Hub:
         while self.queue_bytes > self._settings.queue_bytes and len(self._queue) > 1:
             entry = self._queue.popleft() if self._settings.drop == "oldest" else self._queue.pop()
             self.queue_bytes -= entry.size
-            self._lose(entry.frame.series, entry.frame.number, State.DROPPED, "the queue was full")
+            self.accounts.lose(entry.frame.series, entry.frame.number, State.DROPPED, "the queue was full")
 
     def _refuse(self, refused: Refused) -> None:
         self._warn(refused.kind, refused.reason)
-        run = self._runs.get(refused.series) if refused.series is not None else None
+        run = self.accounts.get(refused.series)
         if run is None or refused.number is None or run.ledger.accepts(refused.number) is not None:
             return
-        self._lose(run.series.key, refused.number, State.REFUSED, refused.reason)
-
-    def _lose(self, series: str, number: int, state: State, reason: str) -> None:
-        self._runs[series].ledger.move(number, state)
-        self._audience.frames_lost(series, range(number, number + 1), state, reason)
+        self.accounts.lose(run.series.key, refused.number, State.REFUSED, refused.reason)
 
     def _warn(self, kind: str, text: str) -> None:
         if kind not in self.warnings and len(self.warnings) >= MAX_KINDS:
@@ -386,7 +277,7 @@ class Hub:
         elif kind == protocol.READY:
             self.workforce.ready(member)
         elif kind == protocol.ENDED:
-            run = self._runs.get(body.decode())
+            run = self.accounts.get(body.decode())
             if run is not None:
                 run.closing.pop(member.name, None)
         elif kind == protocol.BYE:
@@ -419,7 +310,7 @@ class Hub:
         entry = self.workforce.hand_in(member, result.series, result.number, now)
         if entry is None:
             return
-        self._runs[result.series].ledger.move(result.number, result.state)
+        self.accounts[result.series].ledger.move(result.number, result.state)
         self._audience.frame_done(result, now - entry.arrived)
         for kind, text in result.notices.items():
             self._warn(kind, text)
@@ -430,7 +321,7 @@ class Hub:
         while self._queue and (member := self.workforce.next_due()) is not None:
             entry = self._queue.popleft()
             self.queue_bytes -= entry.size
-            run = self._runs[entry.frame.series]
+            run = self.accounts[entry.frame.series]
             if entry.frame.series not in member.series:
                 self._introduce(run, member)
             header, payload = protocol.encode_frame(entry.frame)
@@ -466,7 +357,7 @@ class Hub:
         for member in self.workforce.stuck(now, self._settings.frame_timeout):
             self._bury(member, f"was busy with one frame for more than {self._settings.frame_timeout} s")
             self._restart_worker(member.name)
-        for run in self._runs.values():
+        for run in self.accounts:
             for name, since in list(run.closing.items()):
                 closer = self.workforce.named(name)
                 if closer is not None and now - since > self._settings.frame_timeout:
@@ -485,13 +376,13 @@ class Hub:
     def _part_with(self, member: Member) -> None:
         """Forget a worker; what it held goes back to the front of the queue."""
         self.workforce.leave(member)
-        for run in self._runs.values():
+        for run in self.accounts:
             run.closing.pop(member.name, None)
         for entry in reversed(member.out):
             if entry.crashes >= CRASHES_TO_QUARANTINE:
                 self._set_aside(entry)
             else:
-                self._runs[entry.frame.series].ledger.move(entry.frame.number, WAITING)
+                self.accounts[entry.frame.series].ledger.move(entry.frame.number, WAITING)
                 self._put_back(entry)
 
     def _put_back(self, entry: Entry) -> None:
@@ -501,18 +392,18 @@ class Hub:
     def _set_aside(self, entry: Entry) -> None:
         frame = entry.frame
         try:
-            where = self._quarantine(self._runs[frame.series].series, frame)
+            where = self._quarantine(self.accounts[frame.series].series, frame)
         except OSError as error:
             where = f"nowhere, writing it failed: {error}"
         reason = f"it killed {entry.crashes} workers and was set aside in {where}"
         self._warn("quarantined", f"frame {frame.number} of series {frame.series}: {reason}")
-        self._lose(frame.series, frame.number, State.QUARANTINED, reason)
+        self.accounts.lose(frame.series, frame.number, State.QUARANTINED, reason)
 
     # -- ends of series -----------------------------------------------------------------------------------------
 
     def _close_ended_runs(self) -> None:
         now = monotonic()
-        for run in list(self._runs.values()):
+        for run in self.accounts:
             if run.ended is None or run.ledger.open:
                 continue
             complete = run.ledger.total == run.series.n_frames and not run.ledger.counts().states[State.MISSED]
@@ -520,7 +411,7 @@ class Hub:
                 continue
             self._tell_end(run)
             if not run.closing:
-                self._close(run)
+                self.accounts.close(run)
 
     def _tell_end(self, run: Run) -> None:
         for member in self.workforce:
@@ -528,13 +419,3 @@ class Hub:
                 member.series.discard(run.series.key)
                 run.closing[member.name] = monotonic()
                 self._send(member, [protocol.END, run.series.key.encode()])
-
-    def _close(self, run: Run) -> None:
-        del self._runs[run.series.key]
-        for numbers in run.ledger.close():
-            self._audience.frames_lost(run.series.key, numbers, State.MISSED, "never arrived")
-        counts = self._last_ended = run.ledger.counts()
-        self._n_ended += 1
-        sums = add_counts([self._ended, counts])
-        self._ended = LedgerCounts("", 0, sums.pop("total"), sums)
-        self._audience.series_ended(counts)

@@ -16,7 +16,7 @@ from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.streamer.engine import EngineSettings
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
-from braggwatch.streamer.hub import HubSettings
+from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.sources.settings import DectrisV2Settings
 from braggwatch.streamer.sources.source import SourceSettings
 

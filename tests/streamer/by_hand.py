@@ -13,7 +13,8 @@ from rig import SHAPE, Witness, frame, series
 
 from braggwatch.processing.frame import Event, Frame, Series
 from braggwatch.streamer import worker_protocol as protocol
-from braggwatch.streamer.hub import Hub, HubSettings
+from braggwatch.streamer.hub import Hub
+from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.quarantine import set_aside
 
@@ -168,12 +169,12 @@ class Bench:
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             self.hub.turn(0.01)
-            totals = self.hub.totals()
+            totals = self.hub.accounts.totals()
             assert sum(n for state, n in totals.items() if state != "total") == totals["total"]
             assert self.hub.queue_bytes >= 0
             if met():
                 return
-        raise AssertionError(f"it did not come to that: {self.hub.totals()}, {dict(self.witness.warnings)}")
+        raise AssertionError(f"it did not come to that: {self.hub.accounts.totals()}, {dict(self.witness.warnings)}")
 
 
 __all__ = ["SHAPE", "Bench", "HandWorker", "SpokenSource", "frames_of", "named_series"]

@@ -19,7 +19,8 @@ from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.streamer.daq_simulator.report import SimulatorReport
 from braggwatch.streamer.daq_simulator.settings import FaultSettings, SimulatorSettings
 from braggwatch.streamer.daq_simulator.simulator import Simulator
-from braggwatch.streamer.hub import Hub, HubSettings
+from braggwatch.streamer.hub import Hub
+from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.ledger import LedgerCounts
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.quarantine import set_aside
@@ -167,9 +168,9 @@ class Rig:
     def run(self, hub: Hub, *, series: int = 1, patience: float = 60.0) -> Witness:
         """Let the hub turn until so many series are over, and check its accounts on the way."""
         deadline = time.monotonic() + patience
-        while hub.n_ended < series:
+        while hub.accounts.n_ended < series:
             hub.turn(0.05)
-            totals = hub.totals()
+            totals = hub.accounts.totals()
             assert sum(n for state, n in totals.items() if state != "total") == totals["total"]
             assert time.monotonic() < deadline, f"not finished in time: {totals}, {dict(self.witness.warnings)}"
         return self.witness

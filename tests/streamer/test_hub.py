@@ -153,7 +153,7 @@ def test_with_drop_never_the_detector_has_to_wait(rig: Rig) -> None:
     )
     rig.start_workers(1)
     longest = 0
-    while hub.n_ended < 1:
+    while hub.accounts.n_ended < 1:
         hub.turn(0.05)
         longest = max(longest, hub.queue_length)
     assert rig.witness.states() == {State.HIT: 75, State.BLANK: 75}

@@ -15,7 +15,8 @@ from by_hand import Bench, HandWorker, frames_of, named_series
 from braggwatch.processing.frame import SeriesEnd
 from braggwatch.streamer import hub as hub_module
 from braggwatch.streamer import worker_protocol as protocol
-from braggwatch.streamer.hub import Hub, HubSettings
+from braggwatch.streamer.hub import Hub
+from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.messages import State
 
 MakeBench = Callable[..., Bench]
@@ -283,7 +284,7 @@ def test_frames_of_no_bytes_do_not_fill_the_memory(make_bench: MakeBench) -> Non
     bench.worker("worker-0")
     empty = [msgspec.structs.replace(frame, payload=b"\0") for frame in frames_of("s", range(2000))]
     bench.source.say(named_series(), *empty)
-    bench.until(lambda: bench.hub.totals()["total"] == 2000)
+    bench.until(lambda: bench.hub.accounts.totals()["total"] == 2000)
     assert bench.hub.queue_length < 200
 
 
@@ -296,7 +297,7 @@ def test_frames_that_nobody_can_do_any_more_are_dropped_at_a_stop(make_bench: Ma
     bench.source.say(named_series(n_frames=1000), *frames_of("s", range(5)))
     worker.take(2)
     bench.until(lambda: bench.hub.queue_length == 3)
-    bench.hub.end_all()
+    bench.hub.accounts.end_all()
     bench.hub.give_up("there was no more time")
     assert bench.hub.idle
     assert bench.witness.states() == {State.DROPPED: 5}
@@ -308,8 +309,8 @@ def test_after_a_stop_frames_not_yet_sent_do_not_count_as_missed(make_bench: Mak
     bench = make_bench(credits=8)
     worker = bench.worker("worker-0")
     bench.source.say(named_series(n_frames=1000), *frames_of("s", [0, 2]))
-    bench.until(lambda: bench.hub.totals()["total"] == 3)
-    bench.hub.end_all()
+    bench.until(lambda: bench.hub.accounts.totals()["total"] == 3)
+    bench.hub.accounts.end_all()
     finish(worker, bench, 2)
     assert (bench.witness.ended[0].total, bench.witness.ended[0].states[State.MISSED]) == (3, 1)
 
