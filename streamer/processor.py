@@ -68,18 +68,18 @@ class Processor:
             on_ready(feed.address)
             self._work(hub, results, feed, SilenceWatch(source.silence))
             hub.dismiss_workers(DISMISS_S)
-            return results.finished(hub.totals(), self._reason)
+            return results.finished(hub.accounts.totals(), self._reason)
 
     def _work(self, hub: Hub, results: Results, feed: Feed, silence: SilenceWatch) -> None:
         while not self._reason:
             hub.turn(TURN_S)
             results.silent(silence.look(monotonic(), hub.n_messages, listening=hub.listening, in_series=hub.in_series))
             self._tell(hub, results, feed)
-            if self._max_series is not None and hub.n_ended >= self._max_series:
-                self._reason = f"{hub.n_ended} series processed"
+            if self._max_series is not None and hub.accounts.n_ended >= self._max_series:
+                self._reason = f"{hub.accounts.n_ended} series processed"
             elif hub.source_exhausted and hub.idle:
                 self._reason = "all files processed"
-        hub.end_all()
+        hub.accounts.end_all()
         deadline = monotonic() + DRAIN_S
         while not hub.idle and monotonic() < deadline:
             hub.turn(TURN_S, listen=False)
@@ -91,7 +91,8 @@ class Processor:
             log.error("%s ended with %s; it is started again", name, error)
             results.warned("worker-failed", f"{name} ended with {error}; it is started again")
         feed.serve()
-        results.publish(hub.totals(), hub.current(), Queue(hub.queue_length), _workers(hub))
+        queue = Queue(hub.queue_length, hub.queue_bytes, self._settings.hub.queue_bytes)
+        results.publish(hub.accounts.totals(), hub.accounts.current(), queue, _workers(hub))
 
     def _quarantine(self, series: Series, frame: Frame) -> str:
         return set_aside(self._settings.experiment.quarantine, series, frame)
