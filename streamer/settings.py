@@ -152,6 +152,8 @@ def _faults_by_table(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
         table, *rest = fault["loc"]
+        if table == "source" and len(rest) > 1:  # which settings there are depends on the type
+            rest = [f"{'.'.join(map(str, rest[1:]))} (type = {rest[0]})"]
         single = ValidationError.from_exception_data("", [{**fault, "loc": tuple(rest)}])  # type: ignore[typeddict-unknown-key]
         lines.append(describe_error(str(table), single))
     return "\n".join(lines)

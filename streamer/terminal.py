@@ -150,9 +150,10 @@ def _frames(ledger: Ledger, sent: int | None) -> list[str]:
     if ledger.waiting or ledger.working:
         rows += [("waiting", ledger.waiting), ("working", ledger.working)]
     said = {"sent": "sent by detector", "hit": "hit, not indexed"}
-    lines = [f"  {said.get(name, name):<17}{count(n):>10}" for name, n in rows]
-    lines.insert(2, "  " + "─" * 27)
-    lines.append("  " + "─" * 27)
+    rule = "  " + "─" * 27
+    lines = [f"  {said.get(name, name):<17}{count(n):>10}" for name, n in rows if n is not None]
+    lines.insert(len(lines) - len(rows) + 2, rule)
+    lines.append(rule)
     lines.append(_sum_line(ledger))
     if sent is not None and sent != ledger.total:
         lines.append(f"  ! the detector sent {count(sent)} frames, the ledger knows of {count(ledger.total)}")

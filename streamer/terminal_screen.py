@@ -207,6 +207,10 @@ def _of(rate: Rate) -> str:
     return f"{margin(rate)}  {count(rate.n)}/{count(rate.of)}" if rate.of else "no frame yet"
 
 
+_SAID = {State.HIT: "not indexed"}
+"""Of the hits, the ledger's line has those without a lattice only; the hit rate above it counts all."""
+
+
 def _ledger(status: Status, style: str) -> list[Text]:
     ledger = status.totals
     title = " LEDGER" if status.runs <= 1 else f" LEDGER of {status.runs} runs"
@@ -221,7 +225,7 @@ def _ledger(status: Status, style: str) -> list[Text]:
         line = _line()
         for state in pair:
             n = ledger.counts.get(state, 0)
-            line.append(f" {state.value:<11}", style or (STATE_STYLES[state] if n else QUIET))
+            line.append(f" {_SAID.get(state, state.value):<11}", style or (STATE_STYLES[state] if n else QUIET))
             line.append(f"{count(n):>7}", style)
         lines.append(line)
     lines.append(
@@ -344,7 +348,9 @@ def _warnings(view: View, rows: int) -> list[Text]:
 
 
 def _places(status: Status) -> Text:
-    places = [f"{plain(dump.directory, 60)} {count(dump.images)} images" for dump in status.dumps]
+    places = [
+        f"{plain(dump.name)}: {count(dump.images)} images in {plain(dump.directory, 60)}" for dump in status.dumps
+    ]
     if status.record is not None:
         places.append(plain(status.record.path, 60))
     return _line((" " + " · ".join([*places, "Ctrl-C leaves"]), QUIET))

@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import threading
+import traceback
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from braggwatch.streamer.wording import plain
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.5
+MAX_FAILURES = 20
+"""Kinds of failures that are logged in full."""
 LONGEST_ERROR = 500
 """Characters of what an exception says that go to the hub."""
 _RESOLUTION_PERCENTILE = 95.0
@@ -44,6 +47,7 @@ class Worker:
         self._series: dict[str, Series] = {}
         self._pipeline: Pipeline | None = None
         self._unusable: dict[str, str] = {}
+        self._failures: set[str] = set()
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -112,9 +116,17 @@ class Worker:
             return self._failed(frame, State.REFUSED, str(error))
         except (Exception, SystemExit) as error:
             # A user's stage may raise anything; the frame is accounted for and the stream goes on.
-            log.warning("frame %d of series %s failed", frame.number, frame.series, exc_info=True)
+            self._log_once(frame, error)
             return self._failed(frame, State.FAILED, f"{type(error).__name__}: {error}")
         return packed
+
+    def _log_once(self, frame: Frame, error: BaseException) -> None:
+        """Log a kind of failure with all that helps to find it, but not again for every frame."""
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        kind = f"{type(error).__name__} at {where.filename}:{where.lineno}"
+        if kind not in self._failures and len(self._failures) < MAX_FAILURES:
+            self._failures.add(kind)
+            log.warning("frame %d of series %s failed", frame.number, frame.series, exc_info=error)
 
     def _failed(self, frame: Frame, state: State, error: str) -> bytes:
         line = plain(" ".join(error.split()), LONGEST_ERROR)

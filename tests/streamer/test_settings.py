@@ -75,6 +75,10 @@ def test_every_setting_is_shown_with_a_sentence() -> None:
             "pathlib.Path is no stage: it needs the methods begin, event and end",
         ),
         ({"chain": {"stages": ["hitfind", "index"]}}, "[index] cell: is missing and has no default"),
+        (
+            {"source": {"type": "files", "paths": ["x"], "address": "tcp://h:1"}},
+            "[source] address (type = files): there is no such setting",
+        ),
         ({"engine": 5}, "engine: expected a table of settings, found 5"),
     ],
 )
