@@ -18,8 +18,8 @@ from braggwatch.streamer.daq_simulator.settings import SimulatorSettings
 PATIENCE = 100
 """How long a message waits for a taker before it is looked whether to stop, ms."""
 
-LINGER = 10_000
-"""How long messages in the queue wait for their taker after the last one, ms."""
+LINGER = 180_000
+"""How long messages in the queue wait for their taker after the last one, ms: whoever reads may still be compiling."""
 
 
 def run_simulator(settings: SimulatorSettings, frames: Sequence[Frame], series: Series) -> SimulatorReport:
