@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from braggwatch.processing.chain import Verdict
@@ -62,8 +63,9 @@ class Index:
     """Finds lattices of a known cell among a shot's peaks; a shot without any is skipped."""
 
     def __init__(self, settings: IndexSettings) -> None:
+        self._cell = read_cell(settings.cell)
         self._indexer = Indexer(
-            read_cell(settings.cell),
+            self._cell,
             length_tolerance=settings.length_tolerance,
             angle_tolerance=settings.angle_tolerance,
             min_spots=settings.min_spots,
@@ -71,9 +73,8 @@ class Index:
         )
 
     def begin(self, series: Series, detector: Detector) -> None:
-        """Compile the kernels: any list of enough spots runs through all of them."""
-        q = np.random.default_rng(0).uniform(-0.2, 0.2, (max(12, self._indexer.min_spots), 3))
-        self._indexer(q)
+        """Compile the kernels: a list of spots that is indexed runs through all of them."""
+        self._indexer(lowest_nodes(self._cell, max(60, 2 * self._indexer.min_spots)))
 
     def event(self, shot: Shot) -> Verdict:
         """Put the lattices of the shot's peaks into it."""
@@ -84,3 +85,12 @@ class Index:
 
     def end(self) -> None:
         """Nothing is left open."""
+
+
+def lowest_nodes(cell: UnitCell, n: int) -> NDArray[np.float64]:
+    """Return the `n` reciprocal lattice nodes ``(n, 3)`` nearest to the origin that are not absent, 1/Angstrom."""
+    steps = np.arange(-8, 9)
+    hkl = np.array(np.meshgrid(steps, steps, steps, indexing="ij"), np.int32).reshape(3, -1).T
+    hkl = hkl[hkl.any(axis=1)]
+    q = hkl[~cell.is_absent(hkl)] @ cell.B.T
+    return np.asarray(q[np.argsort(np.linalg.norm(q, axis=1), kind="stable")[:n]])

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from braggwatch.processing.chain import Verdict
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
+from braggwatch.processing.indexer import Indexer
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.shot import Shot
-from braggwatch.processing.stages.index import Index, IndexSettings
+from braggwatch.processing.stages.index import Index, IndexSettings, lowest_nodes, read_cell
 
 CELL = "79.2 79.2 38.0 90 90 90 P43212"
 
@@ -74,3 +75,21 @@ def test_unknown_options_are_refused() -> None:
 
 def test_every_option_says_what_it_is() -> None:
     assert all(field.description for field in IndexSettings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "79.2 79.2 38.0 90 90 90 P43212",
+        "58.4 58.4 152.3 90 90 90 P41212",
+        "93.4 93.4 131.1 90 90 120 P6122",
+        "96.4 96.4 96.4 90 90 90 P213",
+        "106 106 106 90 90 90 I213",
+        "60 80 100 90 90 90 C2221",
+        "60 50 100 90 105 90 C2",
+        "40 50 60 80 95 100 P1",
+    ],
+)
+def test_the_spots_that_compile_the_kernels_are_indexed_so_that_none_is_left_out(cell: str) -> None:
+    unit_cell = read_cell(cell)
+    assert len(Indexer(unit_cell)(lowest_nodes(unit_cell, 60))) == 1
