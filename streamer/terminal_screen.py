@@ -348,9 +348,7 @@ def _warnings(view: View, rows: int) -> list[Text]:
 
 
 def _places(status: Status) -> Text:
-    places = [
-        f"{plain(dump.name)}: {count(dump.images)} images in {plain(dump.directory, 60)}" for dump in status.dumps
-    ]
+    places = [f"{plain(dump.name)}: {count(dump.images)} in {plain(dump.directory, 60)}" for dump in status.dumps]
     if status.record is not None:
         places.append(plain(status.record.path, 60))
     return _line((" " + " · ".join([*places, "Ctrl-C leaves"]), QUIET))

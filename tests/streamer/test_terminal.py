@@ -93,7 +93,7 @@ def test_everything_is_there_at_80_x_24_and_nothing_is_cut_off() -> None:
         "● LIVE", "run 42", "lyso_04", "EIGER2 16M · 4148 × 4362 · 12.40 keV · 150.0 mm · 4033 of 5000 frames",
         "±1.0  496/3990", "±4.0  352/496", "adds up to 4033 frames ✓", "133.0/s   1.21 GB/s",
         "18 ms  99 % 41 ms  max 80 ms", "12 frames  15 % full", "2 of 2 ready", "79.21  79.20  38.04", "112/130",
-        "0.42 px", "2.13 Å", "352 images in dumps/indexed", "mx2345.sqlite", "4000 frames, 13 to write",
+        "0.42 px", "2.13 Å", "352 in dumps/indexed", "mx2345.sqlite", "4000 frames, 13 to write",
     ):  # fmt: skip
         assert part in text, part
     for state, n in COUNTS.items():
