@@ -65,11 +65,6 @@ class Feed:
     ) -> None:
         self.close()
 
-    @property
-    def snapshot_socket(self) -> zmq.Socket[bytes]:
-        """To be polled; when it is readable, call `serve`."""
-        return self._snapshots
-
     def publish(self, message: Message) -> None:
         """Send a message to all viewers; for those that are slow it is dropped."""
         topic = _TOPIC_OF[type(message)]

@@ -2,7 +2,7 @@
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -245,20 +245,6 @@ class RecordWriter:
         row = self._connection.execute(statement, values).lastrowid
         assert row is not None
         return row
-
-
-def ranges(numbers: Iterable[int]) -> Iterator[range]:
-    """Join ascending numbers that follow on each other: 3, 4, 5, 9 becomes 3..5, 9..9."""
-    first = last = None
-    for number in numbers:
-        if first is not None and last is not None and number == last + 1:
-            last = number
-            continue
-        if first is not None and last is not None:
-            yield range(first, last + 1)
-        first = last = number
-    if first is not None and last is not None:
-        yield range(first, last + 1)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -22,7 +22,6 @@ from braggwatch.processing.frame import Series
 from braggwatch.streamer.messages import CrystalFound, Dumped, Result, State
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.record_schema import STATE_CODES, RecordError
-from braggwatch.streamer.record_writer import ranges
 
 SERIES = Series(
     key="eiger-42", number=42, name="lyso'); DROP TABLE frames; --", n_frames=1000, shape=(4362, 4148), dtype="uint32",
@@ -211,12 +210,6 @@ def test_an_empty_range_of_lost_frames_is_nothing(path: Path, n: int) -> None:
     with Record(path) as record:
         record.lost("s", range(10, 10 + n), State.MISSED, 1.0)
     assert totals(path) == ({"missed": n} if n else {})
-
-
-def test_numbers_that_follow_on_each_other_become_ranges() -> None:
-    assert list(ranges([3, 4, 5, 9, 11, 12])) == [range(3, 6), range(9, 10), range(11, 13)]
-    assert list(ranges([])) == []
-    assert list(ranges([0])) == [range(1)]
 
 
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
