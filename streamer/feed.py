@@ -1,21 +1,23 @@
 """The feed: what the processor says about itself, to any number of viewers, none of which can slow it down.
 
-On the wire: a PUB socket sends three parts, topic, header and message (`feed_messages`; msgpack). Every message is
-complete in itself and replaces the one before of its topic, so that a viewer who misses some lacks nothing after the
-next. A further kind of message is a further topic; viewers that do not subscribe to it do not even receive it.
+On the wire: a PUB socket sends topic, header and message (`feed_messages`; msgpack), and the packed pixels as a fourth
+part, empty for messages without any. Every message is complete in itself and replaces the one before of its topic, so
+that a viewer who misses some lacks nothing after the next. A further kind of message is a further topic; viewers that
+do not subscribe to it do not even receive it.
 
-A ROUTER socket is asked with a list of topics and answers with the newest message of each, three parts each: that is
+A ROUTER socket is asked with a list of topics and answers with the newest message of each, four parts each: that is
 how a late viewer gets the state so far. Its port is told in every header, so that a viewer needs one address only.
 """
 
 import secrets
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import zmq
 
-from braggwatch.streamer.feed_messages import PROTOCOL, TOPICS, Header, Message
+from braggwatch.streamer.feed_messages import PROTOCOL, Header, Message, topic_of
+from braggwatch.streamer.picture_messages import ShotImage
 
 DEFAULT_ADDRESS = "tcp://127.0.0.1:31400"
 SEND_LIMIT = 20
@@ -23,10 +25,10 @@ SEND_LIMIT = 20
 REQUEST_LIMIT = 16
 """Snapshots given in one call of `serve`, so that a flood of requests costs little."""
 MAX_REQUEST_BYTES = 1024
+COPIED_BYTES = 65536
+"""Smaller messages are copied, which costs less than keeping them."""
 LINGER_MS = 1000
 """How long the last messages may take to leave when the feed is closed."""
-
-_TOPIC_OF: dict[type, bytes] = {kind: topic for topic, kind in TOPICS.items()}
 
 
 class Feed:
@@ -55,7 +57,10 @@ class Feed:
             raise
         self._processor = secrets.token_hex(8)
         self._sequence = 0
-        self._newest: dict[bytes, tuple[bytes, bytes, bytes]] = {}
+        self._newest: dict[bytes, tuple[bytes, bytes, bytes, Any]] = {}
+        self.archive_address = ""
+        self.control_address = ""
+        """Told to the viewers in every header, where there is an archive, and where settings can be changed."""
 
     def __enter__(self) -> Self:
         return self
@@ -67,14 +72,19 @@ class Feed:
 
     def publish(self, message: Message) -> None:
         """Send a message to all viewers; for those that are slow it is dropped."""
-        topic = _TOPIC_OF[type(message)]
+        payload: Any = b""
+        if isinstance(message, ShotImage):
+            message, payload = msgspec.structs.replace(message, payload=b""), message.payload
+        topic = topic_of(message)
         self._sequence += 1
         header = Header(
-            protocol=PROTOCOL, processor=self._processor, sequence=self._sequence, snapshot=self.snapshot_address
-        )
-        parts = (topic, msgspec.msgpack.encode(header), msgspec.msgpack.encode(message))
+            protocol=PROTOCOL, processor=self._processor, sequence=self._sequence, snapshot=self.snapshot_address,
+            archive=self.archive_address, control=self.control_address,
+        )  # fmt: skip
+        parts = (topic, msgspec.msgpack.encode(header), msgspec.msgpack.encode(message), payload)
         self._newest[topic] = parts
-        self._publisher.send_multipart(parts)  # a PUB socket never blocks
+        # A PUB socket never blocks. Pixels are not copied: whoever publishes them leaves them as they are.
+        self._publisher.send_multipart(parts, copy=len(payload) < COPIED_BYTES)
 
     def serve(self) -> None:
         """Give the state so far to those that have asked for it."""

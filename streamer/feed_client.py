@@ -6,16 +6,27 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import msgspec
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
-from braggwatch.streamer.feed_messages import PROTOCOL, TOPICS, Finished, Header, History, LastShots, Message, Status
+from braggwatch.streamer.feed_messages import (
+    NUMBERS,
+    PROTOCOL,
+    TOPICS,
+    Finished,
+    Header,
+    History,
+    LastShots,
+    Message,
+    Status,
+)
+from braggwatch.streamer.picture_messages import ShotImage
 
-MAX_MESSAGE_BYTES = 32 * 2**20
+MAX_MESSAGE_BYTES = 128 * 2**20
 """What is larger is not even received: the connection is cut and made again."""
 RECEIVE_LIMIT = 100
 """Messages kept while the viewer is busy; further ones are dropped, and the next ones make up for them."""
@@ -43,16 +54,16 @@ class FeedClient:
         self,
         address: str = DEFAULT_ADDRESS,
         *,
-        topics: Iterable[bytes] = tuple(TOPICS),
+        topics: Iterable[bytes] = NUMBERS,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
     ) -> None:
         """Subscribe to `topics` at the feed's address. Raises OSError (zmq.ZMQError) when that is no address."""
         self.address = address
         self._topics = tuple(topics)
-        self.status: Status | None = None
-        self.history: History | None = None
-        self.shots: LastShots | None = None
-        self.finished: Finished | None = None
+        self.newest: dict[bytes, Message] = {}
+        """By topic."""
+        self.header: Header | None = None
+        """Of the newest message: where archive and control are."""
         self.problems: Counter[str] = Counter()
         """How often what was wrong with a message, by a sentence."""
         self._sequences: dict[bytes, int] = {}
@@ -84,6 +95,26 @@ class FeedClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def status(self) -> Status | None:
+        """The newest status."""
+        return cast("Status | None", self.newest.get(b"status"))
+
+    @property
+    def history(self) -> History | None:
+        """The newest history."""
+        return cast("History | None", self.newest.get(b"history"))
+
+    @property
+    def shots(self) -> LastShots | None:
+        """The last shots."""
+        return cast("LastShots | None", self.newest.get(b"shots"))
+
+    @property
+    def finished(self) -> Finished | None:
+        """The last word, once it is said."""
+        return cast("Finished | None", self.newest.get(b"finished"))
 
     @property
     def age(self) -> float | None:
@@ -140,7 +171,7 @@ class FeedClient:
         """Decode one message and keep it, if it is newer than what is known; returns it, or nothing."""
         if len(parts) < 3:
             return self._refuse(f"a message of {len(parts)} parts, expected topic, header and message")
-        topic, header_bytes, body = parts[:3]
+        topic, header_bytes, body, payload = *parts[:3], parts[3] if len(parts) > 3 else b""
         try:
             header = _header_decoder.decode(header_bytes)
         except _UNDECODABLE:
@@ -157,26 +188,18 @@ class FeedClient:
             message = _decoders[topic].decode(body)
         except _UNDECODABLE:
             return self._refuse(f"an unreadable message of kind {topic.decode()!r}")
+        if isinstance(message, ShotImage):
+            message = msgspec.structs.replace(message, payload=payload)
         if header.processor != self._processor:
             self._begin(header)
         if header.sequence <= self._sequences.get(topic, -1):
             return []
         self._sequences[topic] = header.sequence
-        self._keep(message)
+        self.newest[topic] = message
+        self.header = header
         if self._asked is not None and time.monotonic() - self._asked > ASK_AGAIN_S:
             self._ask(header.snapshot)
         return [message]
-
-    def _keep(self, message: Message) -> None:
-        match message:
-            case Status():
-                self.status = message
-            case History():
-                self.history = message
-            case LastShots():
-                self.shots = message
-            case Finished():
-                self.finished = message
 
     def _refuse(self, problem: str) -> list[Message]:
         # A feed that sends nonsense of ever new kinds must not fill the memory.
@@ -188,7 +211,7 @@ class FeedClient:
         """Start afresh with a processor not heard before: what is known was said by another one."""
         self._processor = header.processor
         self._sequences.clear()
-        self.status = self.history = self.shots = self.finished = None
+        self.newest.clear()
         self._ask(header.snapshot)
 
     def _ask(self, snapshot: str) -> None:
@@ -217,7 +240,7 @@ class FeedClient:
         self._asked = None
         self._asker.close(linger=0)
         self._asker = None
-        return [message for i in range(0, len(parts), 3) for message in self._take(parts[i : i + 3])]
+        return [message for i in range(0, len(parts), 4) for message in self._take(parts[i : i + 4])]
 
     def _was_cut(self) -> bool:
         cut = False

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from braggwatch.streamer.messages import State
+from braggwatch.streamer.picture_messages import Geometry, Peakogram, Powder, SettingsInForce, ShotImage
 
 PROTOCOL = 1
 """Rises when an older viewer would misread a message; new fields and new kinds of message do not raise it."""
@@ -310,14 +311,40 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     snapshot: str
     """Where the state so far is to be had; a viewer takes the port from it and the host from its own address."""
+    archive: str = ""
+    """Where shots and tables of the past are to be had (`archive_messages`), likewise; empty: nowhere."""
+    control: str = ""
+    """Where settings can be changed (`control_messages`), from the processor's own machine only; empty: nowhere."""
 
 
-Message = Status | History | LastShots | Finished
+Message = Status | History | LastShots | Finished | SettingsInForce | Geometry | ShotImage | Peakogram | Powder
 
 TOPICS: Mapping[bytes, type[Message]] = {
     b"status": Status,
     b"history": History,
     b"shots": LastShots,
     b"finished": Finished,
+    b"settings": SettingsInForce,
+    b"geometry": Geometry,
+    b"image.blank": ShotImage,
+    b"image.hit": ShotImage,
+    b"image.indexed": ShotImage,
+    b"peakogram": Peakogram,
+    b"powder.hits": Powder,
+    b"powder.all": Powder,
+    b"powder.spots": Powder,
 }
 """By topic, so that a viewer subscribes only to what it draws. Each message replaces the one before of its topic."""
+NUMBERS = (b"status", b"history", b"shots", b"finished")
+"""The topics without pictures."""
+
+_TOPIC_OF: dict[type, bytes] = {kind: topic for topic, kind in TOPICS.items() if kind not in (ShotImage, Powder)}
+
+
+def topic_of(message: Message) -> bytes:
+    """Return the topic under which a message goes out."""
+    if isinstance(message, ShotImage):
+        return f"image.{message.kind}".encode()
+    if isinstance(message, Powder):
+        return f"powder.{message.kind}".encode()
+    return _TOPIC_OF[type(message)]

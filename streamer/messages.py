@@ -1,8 +1,22 @@
 """What workers tell the hub, and the states in which a frame's way can end."""
 
 import enum
+from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+PEAK = np.dtype(
+    [
+        ("fs", "<f4"), ("ss", "<f4"),  # centre of mass, pixels
+        ("intensity", "<f4"),  # sum above the background, ADU
+        ("max_value", "<f4"),  # the highest pixel, background included, ADU
+        ("inverse_d", "<f4"),  # 1/Angstrom; NaN where the geometry is not known
+        ("lattice", "<i4"),  # which lattice explains it: 1 for the best, 2 for the next, …; 0 for none
+    ]
+)  # fmt: skip
+"""One row of `Result.peaks`."""
 
 
 class State(enum.StrEnum):
@@ -57,7 +71,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     resolution: float | None = None
     """d spacing in Angstrom within which 95 % of the spots lie; None without spots or geometry."""
     peaks: bytes = b""
-    """The spots: little-endian float32 triples fs, ss, intensity."""
+    """The spots, as rows of `PEAK`."""
     crystals: tuple[CrystalFound, ...] = ()
     dumped: tuple[Dumped, ...] = ()
     seconds: dict[str, float] = {}
@@ -66,3 +80,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What a person should know, as a sentence, by kind."""
     error: str = ""
     """For FAILED: the exception in one line."""
+
+
+def unpack_peaks(packed: bytes) -> NDArray[Any]:
+    """Return the rows of `PEAK` in `Result.peaks`; raises ValueError where these are no whole rows."""
+    if len(packed) % PEAK.itemsize:
+        raise ValueError(f"spots come in rows of {PEAK.itemsize} bytes, found {len(packed)} bytes")
+    return np.frombuffer(packed, PEAK)

@@ -7,7 +7,7 @@ from braggwatch.streamer.messages import State
 
 APPLICATION_ID = 0x42726757
 """``BrgW`` in SQLite's header field for what a file is."""
-VERSION = 1
+VERSION = 2
 """Rises with every change of the tables."""
 
 STATE_CODES: dict[State, int] = {
@@ -87,13 +87,14 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID;
 
 CREATE TABLE hits (
+    id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES runs (id),
     number INTEGER NOT NULL,
     n_peaks INTEGER NOT NULL,
     resolution REAL,
     peaks BLOB NOT NULL,
-    PRIMARY KEY (run, number)
-) WITHOUT ROWID;
+    UNIQUE (run, number)
+);
 
 CREATE TABLE crystals (
     run INTEGER NOT NULL REFERENCES runs (id),

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 import braggwatch
 from braggwatch.processing.frame import Frame, Series
+from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.pipeline import Pipeline, RefusedFrameError
 from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.processing.shot import Shot
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.memory import keep_freed_memory
-from braggwatch.streamer.messages import CrystalFound, Dumped, Result, State
+from braggwatch.streamer.messages import PEAK, CrystalFound, Dumped, Result, State
 from braggwatch.streamer.wording import plain
 
 log = logging.getLogger(__name__)
@@ -167,16 +169,17 @@ class Worker:
 
 def describe(shot: Shot, worker: str) -> Result:
     """Say in a few hundred bytes what the chain found out about a shot."""
-    peaks = shot.peaks
+    peaks = Peaks.empty() if shot.peaks is None else shot.peaks
+    inverse_d = _inverse_d(shot, peaks)
     hit = State.INDEXED if shot.crystals else State.HIT
     return Result(
         series=shot.series.key,
         number=shot.number,
         state=hit if shot.is_hit else State.BLANK,
         worker=worker,
-        n_peaks=0 if peaks is None else len(peaks),
-        resolution=_resolution(shot),
-        peaks=b"" if peaks is None else np.stack([peaks.fs, peaks.ss, peaks.intensity], 1).astype("<f4").tobytes(),
+        n_peaks=len(peaks),
+        resolution=_resolution(inverse_d),
+        peaks=_rows(shot, peaks, inverse_d),
         crystals=tuple(CrystalFound(c.cell, _nine(c.A), c.n_indexed, c.rmsd_px) for c in shot.crystals),
         dumped=tuple(Dumped(d.dump, str(d.path), d.entry) for d in shot.dumped),
         seconds=shot.timings,
@@ -184,11 +187,27 @@ def describe(shot: Shot, worker: str) -> Result:
     )
 
 
-def _resolution(shot: Shot) -> float | None:
-    if shot.peaks is None or not len(shot.peaks) or shot.detector.beam is None:
+def _inverse_d(shot: Shot, peaks: Peaks) -> NDArray[np.float64]:
+    """Return 1/d of each spot in 1/Angstrom; NaN where the beam is not known."""
+    if not len(peaks) or shot.detector.beam is None:
+        return np.full(len(peaks), np.nan)
+    return np.asarray(1.0 / shot.detector.resolution(peaks.fs, peaks.ss, peaks.panel))
+
+
+def _resolution(inverse_d: NDArray[np.float64]) -> float | None:
+    if not len(inverse_d) or np.isnan(inverse_d).any():
         return None
-    d = shot.detector.resolution(shot.peaks.fs, shot.peaks.ss, shot.peaks.panel)
-    return float(1.0 / np.percentile(1.0 / d, _RESOLUTION_PERCENTILE))
+    return float(1.0 / np.percentile(inverse_d, _RESOLUTION_PERCENTILE))
+
+
+def _rows(shot: Shot, peaks: Peaks, inverse_d: NDArray[np.float64]) -> bytes:
+    rows = np.zeros(len(peaks), PEAK)
+    for name in ("fs", "ss", "intensity", "max_value"):
+        rows[name] = getattr(peaks, name)
+    rows["inverse_d"] = inverse_d
+    for lattice in range(len(shot.crystals), 0, -1):  # a spot that several explain belongs to the best of them
+        rows["lattice"][shot.crystals[lattice - 1].spots] = lattice
+    return rows.tobytes()
 
 
 def _nine(matrix: Any) -> Any:

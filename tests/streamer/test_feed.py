@@ -264,7 +264,7 @@ def test_fields_that_a_newer_processor_adds_are_ignored() -> None:
 def test_a_huge_message_is_not_received_and_the_viewer_goes_on() -> None:
     with Publisher() as publisher, FeedClient(f"tcp://127.0.0.1:{publisher.port}") as client:
         publisher.send_until(lambda: [b"status", publisher.header(), GOOD], lambda: client.status, client)
-        publisher.socket.send_multipart([b"status", publisher.header(), bytes(40 * 2**20)])
+        publisher.socket.send_multipart([b"status", publisher.header(), bytes(130 * 2**20)])
         until(lambda: client.problems["the connection was cut"], client)
         later = msgspec.msgpack.encode(status(6))
         publisher.send_until(

@@ -19,7 +19,7 @@ import pytest
 
 from braggwatch import __version__
 from braggwatch.processing.frame import Series
-from braggwatch.streamer.messages import CrystalFound, Dumped, Result, State
+from braggwatch.streamer.messages import PEAK, CrystalFound, Dumped, Result, State, unpack_peaks
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.record_schema import STATE_CODES, RecordError
 
@@ -29,7 +29,7 @@ SERIES = Series(
     saturation_value=65000.0, frame_time=0.0075, count_time=0.0074, sensor_material="Si", sensor_thickness=450e-6,
     detector="EIGER2 16M", serial_number="E-32-0104",
 )  # fmt: skip
-SPOTS = np.array([[1.5, 2.5, 300.0], [1000.25, 900.75, 77.0]], "<f4")
+SPOTS = np.array([(1.5, 2.5, 300.0, 200.0, 0.25, 1), (1000.25, 900.75, 77.0, 40.0, 0.4, 0)], PEAK)
 CRYSTAL = CrystalFound((79.2, 79.3, 38.0, 90.0, 90.1, 90.2), (79.2, 0.0, 0.0, 0.1, 79.3, 0.0, 0.2, 0.3, 38.0), 55, 0.4)
 
 
@@ -83,7 +83,7 @@ def test_what_was_found_in_a_frame_is_read_back_as_it_was(path: Path) -> None:
     assert totals(path) == {"blank": 1, "indexed": 1, "failed": 1, "dropped": 1, "missed": 996}
     ((number, n_peaks, resolution, peaks),) = rows(path, "SELECT number, n_peaks, resolution, peaks FROM hits")
     assert (number, n_peaks, resolution) == (1, 2, 2.1)
-    np.testing.assert_array_equal(np.frombuffer(peaks, "<f4").reshape(-1, 3), SPOTS)
+    np.testing.assert_array_equal(unpack_peaks(peaks), SPOTS)
     crystals = rows(path, "SELECT * FROM crystals ORDER BY lattice")
     assert crystals == [(1, 1, lattice, 55, 0.4, *CRYSTAL.cell, *CRYSTAL.A) for lattice in (0, 1)]
     assert rows(path, "SELECT number, error FROM failures") == [(2, "IndexError: no")]
@@ -235,7 +235,7 @@ def test_a_record_of_a_newer_version_is_refused(path: Path) -> None:
     Record(path).close()
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA user_version = 99")
-    with pytest.raises(RecordError, match="has schema version 99; this Braggwatch writes version 1"):
+    with pytest.raises(RecordError, match="has schema version 99; this Braggwatch writes version 2"):
         Record(path)
 
 

@@ -1,0 +1,89 @@
+"""All hits that are known, as columns: what tables, histograms and maps are drawn from."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggwatch.gui.shot_key import ShotKey
+from braggwatch.streamer.archive_messages import HitRow
+from braggwatch.streamer.messages import State
+
+HIT = np.dtype(
+    [
+        ("id", "i8"), ("run", "i8"), ("number", "i8"), ("time", "f8"), ("indexed", "?"), ("n_peaks", "i4"),
+        ("resolution", "f4"), ("n_lattices", "i2"), ("dumped", "?"),
+    ]
+)  # fmt: skip
+"""One hit; `resolution` in Angstrom, NaN where unknown; `time` in s since 1970."""
+LATTICE = np.dtype([("hit", "i8"), ("cell", "f4", 6), ("A", "f4", (3, 3)), ("n_indexed", "i4"), ("rmsd_px", "f4")])
+"""One lattice; `hit` is the row of its hit in `HitColumns.hits`; `cell` in Angstrom and degrees; `A` in Angstrom."""
+
+
+class HitColumns:
+    """Grows as the archive tells of more hits; rows stay where they are."""
+
+    def __init__(self) -> None:
+        self._hits = np.empty(1024, HIT)
+        self._lattices = np.empty(1024, LATTICE)
+        self._n_hits = self._n_lattices = 0
+        self._rows: list[HitRow] = []
+        self._row_of: dict[ShotKey, int] = {}
+        self.last = 0
+        """What to ask the archive for next: what comes after this id."""
+
+    def __len__(self) -> int:
+        return self._n_hits
+
+    @property
+    def hits(self) -> NDArray[np.void]:
+        """``(n,)`` of `HIT`, in the order in which they were recorded; a view that is not to be changed."""
+        return self._hits[: self._n_hits]
+
+    @property
+    def lattices(self) -> NDArray[np.void]:
+        """``(m,)`` of `LATTICE`, likewise; those of a shot follow each other, the best one first."""
+        return self._lattices[: self._n_lattices]
+
+    def row(self, index: int) -> HitRow:
+        """Return all that the archive said of a hit."""
+        return self._rows[index]
+
+    def key(self, index: int) -> ShotKey:
+        """Return which shot a row is."""
+        row = self._rows[index]
+        return ShotKey(row.series, row.number)
+
+    def find(self, key: ShotKey) -> int | None:
+        """Return a shot's row; None where it is no hit that is known."""
+        return self._row_of.get(key)
+
+    def extend(self, rows: Iterable[HitRow]) -> None:
+        """Add hits; one that is known already is left as it is."""
+        for row in rows:
+            self.last = max(self.last, row.id)
+            key = ShotKey(row.series, row.number)
+            if key in self._row_of:
+                continue
+            self._row_of[key] = self._n_hits
+            self._rows.append(row)
+            for crystal in row.crystals:
+                self._append_lattice(
+                    (self._n_hits, crystal.cell, np.reshape(crystal.A, (3, 3)), crystal.n_indexed, crystal.rmsd_px)
+                )
+            self._append_hit(row)
+
+    def _append_hit(self, row: HitRow) -> None:
+        if self._n_hits == len(self._hits):
+            self._hits = np.concatenate([self._hits, np.empty_like(self._hits)])
+        self._hits[self._n_hits] = (
+            row.id, row.run, row.number, row.time, row.state is State.INDEXED, row.n_peaks,
+            np.nan if row.resolution is None else row.resolution, len(row.crystals), bool(row.dumped),
+        )  # fmt: skip
+        self._n_hits += 1
+
+    def _append_lattice(self, values: tuple[object, ...]) -> None:
+        if self._n_lattices == len(self._lattices):
+            self._lattices = np.concatenate([self._lattices, np.empty_like(self._lattices)])
+        self._lattices[self._n_lattices] = values
+        self._n_lattices += 1

@@ -1,0 +1,23 @@
+"""What all panels have in common."""
+
+from PyQt5.QtWidgets import QWidget
+
+from braggwatch.gui.theme import DARK, Theme
+
+
+class Panel(QWidget):
+    """A view in a dock of its own. It knows no sockets and decides nothing: setters in, signals out."""
+
+    name = ""
+    """Under which the layout remembers it, such as ``rates``."""
+    title = ""
+    """As it stands above the panel, such as ``Rates``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.theme: Theme = DARK
+        self.setObjectName(self.name)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours; panels that draw override this, and call it."""
+        self.theme = theme
