@@ -8,6 +8,8 @@ from pathlib import Path
 import msgpack
 import pytest
 
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # the window's tests need no screen
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
