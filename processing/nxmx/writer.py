@@ -1,5 +1,6 @@
 """One NXmx file that grows image by image."""
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ from braggwatch.processing.shot import Shot
 
 # The oldest format that can be read while it grows: readable by HDF5 1.10 and everything later.
 _LIBRARY_VERSIONS = ("v110", "v110")
+_CACHED_BYTES = 8 * 2**20
+"""So much may be written before the system is told that it need not keep it in memory."""
 
 
 class NXmxWriter:
@@ -63,6 +66,7 @@ class NXmxWriter:
         self.dtype = np.dtype(dtype)
         self.n_images = 0
         self.n_flushed = 0
+        self._in_cache = 0
         self._file = h5py.File(path, "x", libver=_LIBRARY_VERSIONS)
         try:
             self._write_fixed(series, detector, provenance)
@@ -82,6 +86,7 @@ class NXmxWriter:
         self._pixels.set_extent((index + 1, *self.shape))
         self._pixels.write_direct_chunk((index, 0, 0), chunk)
         self.n_images += 1
+        self._leave_the_cache(len(chunk))
         peaks = Peaks.empty() if shot.peaks is None else shot.peaks
         self._peaks.append(peaks)
         self._numbers.append(shot.number)
@@ -95,6 +100,17 @@ class NXmxWriter:
         for crystal in shot.crystals:
             self._append_crystal(index, crystal)
         return index
+
+    def _leave_the_cache(self, n_bytes: int) -> None:
+        """Let the system write what it has of the file, and forget what it has written.
+
+        Otherwise the dumps of an hour fill the memory with pages that nobody reads, and finding a fresh page for each
+        4 kB costs more of a core than the image's hit finding; the pages given back here are used again.
+        """
+        self._in_cache += n_bytes
+        if self._in_cache >= _CACHED_BYTES:
+            self._in_cache = 0
+            os.posix_fadvise(self._file.id.get_vfd_handle(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def flush(self) -> None:
         """Make everything appended so far readable by others, now and after a crash of this process."""
