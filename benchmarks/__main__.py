@@ -14,6 +14,7 @@ from collections.abc import Sequence
 SECTIONS = (
     ("Peaks", "peaks"),
     ("Indexing", "indexing"),
+    ("Prediction", "prediction"),
     ("Unpacking", "decode"),
     ("Whole pipeline, one core", "pipeline"),
     ("Dumping", "dump"),
