@@ -158,7 +158,7 @@ def open_record(path: Path, *, busy_s: float) -> sqlite3.Connection:
         raise RecordError(_cannot_open(path, error)) from error
     try:
         if not _is_empty(connection):
-            _check(connection, path)
+            check_record(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         # A crash of the processor loses nothing that was committed; a power cut at most the last seconds.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -184,7 +184,8 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return bool(n == 0)
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def check_record(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise RecordError where an open SQLite file is no record, or one of another version."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:

@@ -1,0 +1,205 @@
+"""The archive: viewers ask for shots and tables of the past, and get them out of the record and the dumps.
+
+A thread of its own answers, through connections of its own, so that nobody's curiosity delays the processing. On the
+wire, a ROUTER socket takes two parts, a token of at most 32 bytes that the viewer chooses and a request
+(`archive_messages`; msgpack), and answers with three: the token, the answer, and for a `Shot` the packed pixels.
+"""
+
+import contextlib
+import logging
+import sqlite3
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import zmq
+
+from braggwatch.streamer.archive_messages import (
+    Answer,
+    HitsWanted,
+    Refusal,
+    Request,
+    Shot,
+    ShotsFound,
+    ShotWanted,
+    SpotsWanted,
+    Tagged,
+    TagWanted,
+)
+from braggwatch.streamer.dumped_pixels import ENCODING, DumpedPixels, Pixels
+from braggwatch.streamer.messages import State
+from braggwatch.streamer.picture_messages import ImageKind, ShotImage
+from braggwatch.streamer.record_reader import RecordedShot, RecordReader
+from braggwatch.streamer.record_schema import RecordError
+from braggwatch.streamer.record_tags import TagError, set_tag
+from braggwatch.streamer.wording import plain
+
+log = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES = 65536
+MAX_TOKEN_BYTES = 32
+REQUEST_LIMIT = 16
+"""Requests kept of a viewer while others are served; what is more waits at that viewer."""
+SEND_LIMIT = 4
+"""Answers kept for a viewer that is slow to take them, of up to some 20 MB each; further ones are dropped."""
+COPIED_BYTES = 65536
+"""Smaller answers are copied, which costs less than keeping them."""
+TURN_MS = 200
+
+_requests = msgspec.msgpack.Decoder(Request)
+_KINDS: dict[State, ImageKind] = {State.BLANK: "blank", State.HIT: "hit", State.INDEXED: "indexed"}
+
+
+class Archive:
+    """Answers viewers from a thread of its own until it is closed."""
+
+    def __init__(self, record: Path, feed: str) -> None:
+        """Bind beside the feed's address, to a free port of the same host where that is TCP.
+
+        The record need not exist before the first question. Raises OSError (zmq.ZMQError) where nothing can be bound.
+        """
+        self._desk = ArchiveDesk(record)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._router = self._context.socket(zmq.ROUTER)
+        self._router.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
+        self._router.setsockopt(zmq.RCVHWM, REQUEST_LIMIT)
+        self._router.setsockopt(zmq.SNDHWM, SEND_LIMIT)
+        self._router.setsockopt(zmq.LINGER, 0)
+        try:
+            self._router.bind(f"{feed.rpartition(':')[0]}:*" if feed.startswith("tcp://") else f"{feed}.archive")
+        except zmq.ZMQError:
+            self._router.close()
+            self._context.term()
+            raise
+        self.address = str(self._router.getsockopt_string(zmq.LAST_ENDPOINT))
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="archive", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Answer what is being answered, and close."""
+        self._closing.set()
+        self._thread.join()
+        self._router.close()
+        self._context.term()
+
+    def _serve(self) -> None:
+        try:
+            while not self._closing.is_set():
+                if self._router.poll(TURN_MS):
+                    self._answer(self._router.recv_multipart())
+        finally:
+            self._desk.close()
+
+    def _answer(self, parts: list[bytes]) -> None:
+        viewer, token, request = parts if len(parts) == 3 else (parts[0], b"", None)
+        answer: Answer
+        if request is None or len(token) > MAX_TOKEN_BYTES:
+            token = b""
+            answer = Refusal(f"a request has a token of at most {MAX_TOKEN_BYTES} bytes and a message, nothing else")
+        else:
+            answer = self._desk.answer(request)
+        payload = b""
+        if isinstance(answer, Shot) and answer.image is not None:
+            payload = answer.image.payload
+            answer = msgspec.structs.replace(answer, image=msgspec.structs.replace(answer.image, payload=b""))
+        # A ROUTER socket never waits: it drops what is for a viewer that has gone or does not take its answers.
+        self._router.send_multipart(
+            [viewer, token, msgspec.msgpack.encode(answer), payload], copy=len(payload) < COPIED_BYTES
+        )
+
+
+class ArchiveDesk:
+    """Finds the answers; used from one thread."""
+
+    def __init__(self, record: Path) -> None:
+        self._record = record
+        self._reader: RecordReader | None = None
+        self._pixels = DumpedPixels(record)
+
+    def close(self) -> None:
+        """Close record and dumps."""
+        self._pixels.close()
+        self._close_record()
+
+    def answer(self, request: bytes) -> Answer:
+        """Return the answer to a request as it came; nothing that is asked raises an exception."""
+        try:
+            return self.find(_requests.decode(request))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            return Refusal(plain(f"the archive does not understand this request: {error}"))
+        except OverflowError:
+            return Refusal("the request has a number beyond 64 bit")
+        except RecordError as error:
+            return Refusal(str(error))
+        except sqlite3.Error as error:
+            self._close_record()  # the next question opens it anew
+            return Refusal(f"the record {self._record} cannot be read: {error}")
+        except Exception as error:
+            # One viewer's question shall not take the archive from all others.
+            log.exception("the archive stumbled over a request")
+            return Refusal(plain(f"the archive stumbled: {type(error).__name__}: {error}", 500))
+
+    def find(self, request: Request) -> Answer:
+        """Return the answer; raises RecordError, sqlite3.Error and OverflowError."""
+        if self._reader is None:
+            self._reader = RecordReader(self._record)
+        match request:
+            case HitsWanted(after, limit):
+                return self._reader.hits(after, limit)
+            case ShotWanted(series, number):
+                return self._shot(self._reader, series, number)
+            case SpotsWanted(inverse_d, max_value, limit):
+                return ShotsFound(tuple(self._reader.with_spots(inverse_d, max_value, limit)))
+            case TagWanted():
+                return self._tag(self._reader, request)
+
+    def _shot(self, reader: RecordReader, series: str, number: int) -> Shot:
+        found = reader.shot(series, number)
+        if isinstance(found, str):
+            return Shot(series, number, None, found)
+        pixels, problem = self._pixels_of(found)
+        image = ShotImage(
+            kind=_KINDS[found.result.state], result=found.result, time=found.time, shape=pixels.shape,
+            dtype=pixels.dtype, encoding=ENCODING, payload=pixels.payload,
+        )  # fmt: skip
+        return Shot(series, number, image, problem)
+
+    def _pixels_of(self, shot: RecordedShot) -> tuple[Pixels, str]:
+        """Return a shot's pixels, or none and a sentence that says why."""
+        result = shot.result
+        none = Pixels(b"", shot.shape or (0, 0), shot.dtype or "uint16")
+        if result.state is State.BLANK:
+            return none, f"frame {result.number} was blank: only hits are dumped"
+        if not result.dumped:
+            return none, f"frame {result.number} was not dumped: no dump stage saw it, or its disk could not be written"
+        found = self._pixels.read(result.dumped, result.number)
+        return (none, found) if isinstance(found, str) else (found, "")
+
+    def _tag(self, reader: RecordReader, wanted: TagWanted) -> Tagged:
+        series, number, problem = wanted.series, wanted.number, ""
+        try:
+            if wanted.add and isinstance(found := reader.shot(series, number), str):
+                raise TagError(found)
+            set_tag(self._record, series, number, wanted.tag, present=wanted.add)
+        except TagError as error:
+            problem = str(error)
+        except sqlite3.Error as error:
+            problem = f"the tag cannot be written into the record {self._record}: {error}"
+        return Tagged(series, number, reader.tags(series, number), problem)
+
+    def _close_record(self) -> None:
+        if self._reader is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._reader.close()
+            self._reader = None
