@@ -11,6 +11,7 @@ from types import FrameType
 
 import braggwatch
 from braggwatch.processing.frame import Frame, Series
+from braggwatch.streamer.archive import Archive
 from braggwatch.streamer.engine import Engine
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import Finished, Queue, Worker
@@ -53,6 +54,7 @@ class Processor:
         with ExitStack() as stack:
             feed = stack.enter_context(Feed(settings.feed.address))
             record = stack.enter_context(Record(settings.experiment.record))
+            feed.archive_address = stack.enter_context(Archive(record.path, feed.address)).address
             text = settings.as_toml(comments=False)
             record.settings(text, 1, time.time())
             results = Results(Statistics(time.time(), settings.feed.window), record, feed, about=_about(settings, text))
