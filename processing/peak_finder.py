@@ -102,6 +102,18 @@ class PeakFinder:
         fs, ss, panel, intensity, mean, snr, n_pixels, max_value = self._found[:, :n].copy()
         return Peaks(fs, ss, panel.astype(np.int16), intensity, mean, snr, n_pixels.astype(np.int32), max_value)
 
+    def threshold_map(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what each pixel of an image must exceed to be part of a spot, ``(ss, fs)`` float32, ADU.
+
+        NaN where no spot can be: masked, outside the area searched, or in a ring that has no pixel with a value.
+        `image` as for a call.
+        """
+        flat = plain_image(image, self.detector)
+        self._background.update(flat, self._prepared(flat.dtype)[0])
+        threshold = self._background.cut[self._bins]
+        threshold[~np.isfinite(threshold)] = np.nan
+        return threshold
+
     def _prepared(self, dtype: np.dtype[Any]) -> tuple[ValidRange, NDArray[Any]]:
         """Return what depends on the image's type: the values that count, and work space for the tiles' floors."""
         prepared = self._by_dtype.get(dtype.name)
