@@ -1,0 +1,60 @@
+"""The program: Qt, the link to the processor, the monitor and the window, put together."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from PyQt5.QtCore import QStandardPaths, Qt
+from PyQt5.QtWidgets import QApplication
+
+from braggwatch.gui.assembly import Assembly
+from braggwatch.gui.link import Link
+
+log = logging.getLogger(__name__)
+
+
+def run(address: str, memory: Path | None = None) -> int:
+    """Show the window of the processor whose feed is at `address`, until it is closed; returns the exit code.
+
+    Raises zmq.ZMQError when that is no address. `memory` is the file where the layout is remembered; one in
+    the user's configuration if left out.
+    """
+    application = make_application()
+    with Link(address) as link:
+        assembly = Assembly(link, memory or default_memory())
+        assembly.complaints.watch_slots()
+        _close_on_signals(assembly.window.close)
+        assembly.open()
+        return int(application.exec())
+
+
+def make_application() -> QApplication:
+    """Return Qt's application, sharp on screens of many pixels."""
+    if QApplication.instance() is None:
+        QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
+        QApplication.setAttribute(Qt.ApplicationAttribute.AA_UseHighDpiPixmaps)
+        QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("Braggwatch")
+    application.setStyle("Fusion")  # the same on every desktop
+    return application
+
+
+def default_memory() -> Path:
+    """Return the file in the user's configuration where the layout is remembered."""
+    place = QStandardPaths.StandardLocation.GenericConfigLocation
+    return Path(QStandardPaths.writableLocation(place)) / "braggwatch" / "window.json"
+
+
+def _close_on_signals(close: Callable[[], object]) -> None:
+    """Close the window in good order on Ctrl-C and SIGTERM; the pulse lets Python see them within 50 ms."""
+
+    def stop(number: int, stack: FrameType | None) -> None:
+        close()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)

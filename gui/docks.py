@@ -1,0 +1,94 @@
+"""The panels as docks, and how they are laid out by a preset."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+from PyQt5.QtCore import Qt
+from PyQt5.QtWidgets import QAction, QDockWidget, QMainWindow
+
+from braggwatch.gui.panels.panel import Panel
+from braggwatch.gui.presets import Column, Layout, Row, Tabs, names
+
+SMALLEST = 140, 84
+"""px to which a panel may be squeezed, so that all of them fit on the smallest screen."""
+
+
+class Docks:
+    """All docks of a window; one for each panel, under the panel's name."""
+
+    def __init__(self, window: QMainWindow, panels: Iterable[Panel]) -> None:
+        self._window = window
+        self.by_name: dict[str, QDockWidget] = {}
+        for panel in panels:
+            dock = QDockWidget(panel.title.upper(), window)
+            dock.setObjectName(panel.name)
+            panel.setMinimumSize(*SMALLEST)
+            dock.setWidget(panel)
+            dock.hide()
+            self.by_name[panel.name] = dock
+
+    def actions(self) -> list[QAction]:
+        """Return the switches that show and hide each panel."""
+        return [action for dock in self.by_name.values() if (action := dock.toggleViewAction()) is not None]
+
+    def show(self, name: str) -> None:
+        """Bring a panel to the front, wherever it is."""
+        dock = self.by_name.get(name)
+        if dock is not None:
+            dock.show()
+            dock.raise_()
+
+    def arrange(self, layout: Layout) -> None:
+        """Put the docks where a preset has them, and hide those that it has not."""
+        for dock in self.by_name.values():
+            dock.setFloating(False)
+            self._window.removeDockWidget(dock)
+        first = self._first(layout)
+        if first is None:
+            return
+        self._window.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, first)
+        self._split(layout)
+        for name in names(layout):
+            if name in self.by_name:
+                self.by_name[name].show()
+        self._raise_fronts(layout)
+        area = self._window.contentsRect()
+        self._size(layout, area.width(), area.height())
+
+    def _first(self, layout: Layout) -> QDockWidget | None:
+        """Return the dock that stands for a part of the layout; None where none of its panels is there."""
+        return next((self.by_name[name] for name in names(layout) if name in self.by_name), None)
+
+    def _split(self, layout: Layout) -> None:
+        """Divide the place of a layout's first dock among all of them, the large parts before the small."""
+        if isinstance(layout, Tabs):
+            in_one_place = [self.by_name[name] for name in layout.names if name in self.by_name]
+            for before, after in pairwise(in_one_place):
+                self._window.tabifyDockWidget(before, after)
+            return
+        orientation = Qt.Orientation.Horizontal if isinstance(layout, Row) else Qt.Orientation.Vertical
+        firsts = [dock for part, _ in layout.parts if (dock := self._first(part)) is not None]
+        for before, after in pairwise(firsts):
+            self._window.splitDockWidget(before, after, orientation)
+        for part, _ in layout.parts:
+            self._split(part)
+
+    def _raise_fronts(self, layout: Layout) -> None:
+        if isinstance(layout, Row | Column):
+            for part, _ in layout.parts:
+                self._raise_fronts(part)
+        elif (front := self._first(layout)) is not None:
+            front.raise_()
+
+    def _size(self, layout: Layout, width: float, height: float) -> None:
+        """Give each part its share; panels that are not there leave theirs to the others."""
+        if isinstance(layout, Tabs):
+            return
+        across = isinstance(layout, Row)
+        parts = [(part, share, dock) for part, share in layout.parts if (dock := self._first(part)) is not None]
+        whole = sum(share for _, share, _ in parts)
+        sizes = [max(int((width if across else height) * share / whole), 1) for _, share, _ in parts]
+        docks = [dock for _, _, dock in parts]
+        self._window.resizeDocks(docks, sizes, Qt.Orientation.Horizontal if across else Qt.Orientation.Vertical)
+        for (part, _, _), size in zip(parts, sizes, strict=True):
+            self._size(part, size if across else width, height if across else size)

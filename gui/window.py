@@ -1,0 +1,161 @@
+"""The window: docks, menus and keys around the panels."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from PyQt5.QtCore import QByteArray, Qt
+from PyQt5.QtGui import QCloseEvent
+from PyQt5.QtWidgets import QMainWindow, QToolBar
+
+from braggwatch.gui.actions import Actions
+from braggwatch.gui.docks import Docks
+from braggwatch.gui.monitor import Follow, Monitor
+from braggwatch.gui.panels.panel import Panel
+from braggwatch.gui.presets import PRESETS
+from braggwatch.gui.remembered import Remembered, recall, remember
+from braggwatch.gui.shortcuts import ShortcutOverview
+from braggwatch.gui.theme import THEMES, Theme
+
+FIRST_SIZE = 1600, 960
+LAYOUT_VERSION = 1
+"""Rises when an older layout would not fit any more."""
+FOLLOWED: tuple[tuple[Follow, str], ...] = (("frame", "frame"), ("hit", "hit"), ("indexed", "indexed shot"))
+ALL = 2**31
+
+
+class Window(QMainWindow):
+    """Shows the panels; has what the user may do with all of them together, and remembers how they were left."""
+
+    def __init__(self, monitor: Monitor, strip: Panel, panels: Sequence[Panel], memory: Path) -> None:
+        """Put the panels into docks, the strip above them; `memory` is the file where it is remembered how."""
+        super().__init__()
+        self.setWindowTitle("Braggwatch")
+        self.setDockNestingEnabled(True)
+        self._monitor, self._memory, self._panels = monitor, memory, [strip, *panels]
+        self._remembered = recall(memory)
+        self.theme: Theme = THEMES.get(self._remembered.theme, THEMES["dark"])
+        self.preset = ""
+        self._add_strip(strip)
+        self.docks = Docks(self, panels)
+        self.menus = Actions(self)
+        self.overview = ShortcutOverview(self)
+        self._fill_menus()
+        monitor.selection_changed.connect(self._show_follow)
+
+    def restore(self) -> None:
+        """Look as it was left, once all actions are there; what is remembered but damaged or foreign is left out."""
+        remembered = self._remembered
+        self.overview.set_keys(self.menus.keys())
+        for name, on in remembered.checked.items():
+            action = self.menus.by_name.get(name)
+            if action is not None and action.isCheckable() and action.actionGroup() is None:
+                action.setChecked(on)
+        self.set_theme(self.theme)
+        self.resize(*FIRST_SIZE)
+        layout = remembered.unpacked() if remembered.docks == tuple(sorted(self.docks.by_name)) else None
+        if layout is not None and self.restoreState(QByteArray(layout[1]), LAYOUT_VERSION):
+            self.restoreGeometry(QByteArray(layout[0]))
+            self._note_preset(remembered.preset)
+        else:
+            self.arrange(remembered.preset if remembered.preset in PRESETS else next(iter(PRESETS)))
+
+    def arrange(self, preset: str) -> None:
+        """Lay the panels out by a preset."""
+        self.docks.arrange(PRESETS[preset])
+        self._note_preset(preset)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours, everywhere."""
+        self.theme = theme
+        for panel in self._panels:
+            panel.set_theme(theme)
+        self.overview.set_theme(theme)
+        self.menus.by_name["light"].setChecked(theme.name == "light")
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Remember how things were left."""
+        checked = {
+            name: action.isChecked()
+            for name, action in self.menus.by_name.items()
+            if action.isCheckable() and action.actionGroup() is None and name not in ("light", "full screen")
+        }
+        remembered = Remembered(
+            theme=self.theme.name, preset=self.preset, docks=tuple(sorted(self.docks.by_name)), checked=checked
+        ).with_layout(self.saveGeometry().data(), self.saveState(LAYOUT_VERSION).data())
+        remember(self._memory, remembered)
+        super().closeEvent(event)
+
+    def toggle_tuning(self) -> None:
+        """Show the tuning layout, or go back to the first one."""
+        self.arrange("tuning" if self.preset != "tuning" else next(iter(PRESETS)))
+
+    def _note_preset(self, preset: str) -> None:
+        self.preset = preset
+        action = self.menus.by_name.get(f"preset {preset}")
+        if action is not None:
+            action.setChecked(True)
+
+    def _add_strip(self, strip: Panel) -> None:
+        bar = QToolBar("Strip", self)
+        bar.setObjectName("strip bar")
+        bar.setMovable(False)
+        bar.setFloatable(False)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        view = bar.toggleViewAction()
+        if view is not None:
+            view.setEnabled(False)  # what is wrong must always be seen
+        bar.addWidget(strip)
+        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, bar)
+
+    def _fill_menus(self) -> None:
+        actions, monitor = self.menus, self._monitor
+        actions.add("File", "quit", "Quit", "Ctrl+Q", self.close)
+        actions.add("Shot", "pause", "Pause, or go live", "Space", self._pause_or_go_live)
+        for number, (follow, what) in enumerate(FOLLOWED, 1):
+            actions.add_choice(
+                "Shot", "follow", f"follow {follow}", f"Follow the latest {what}", str(number),
+                partial(monitor.go_live, follow),
+            )  # fmt: skip
+        self._show_follow()
+        actions.add_separator("Shot")
+        for name, text, key, by in (
+            ("back", "One shot back", "Left", -1),
+            ("on", "One shot on", "Right", 1),
+            ("ten back", "Ten shots back", "Shift+Left", -10),
+            ("ten on", "Ten shots on", "Shift+Right", 10),
+            ("first", "First shot", "Home", -ALL),
+            ("last", "Last shot", "End", ALL),
+        ):
+            actions.add("Shot", name, text, key, partial(monitor.step, by))
+        for number, preset in enumerate(PRESETS, 1):
+            actions.add_choice(
+                "View", "preset", f"preset {preset}", f"Layout “{preset}”", f"Ctrl+{number}",
+                partial(self.arrange, preset),
+            )  # fmt: skip
+        actions.add("View", "tuning", "Tuning, and back", "T", self.toggle_tuning)
+        actions.add_separator("View")
+        actions.add_submenu("View", "Panels", self.docks.actions())
+        actions.add_switch("View", "light", "Light colours", "Ctrl+L", self._set_light, on=self.theme.name == "light")
+        actions.add_switch("View", "full screen", "Full screen", "F", self._set_full_screen, on=False)
+        actions.add("Help", "shortcuts", "All shortcuts", "?", self.overview.toggle)
+
+    def _pause_or_go_live(self) -> None:
+        if self._monitor.live:
+            self._monitor.pause()
+        else:
+            self._monitor.go_live()
+
+    def _show_follow(self) -> None:
+        self.menus.by_name[f"follow {self._monitor.follow}"].setChecked(True)
+
+    def _set_light(self, on: bool) -> None:
+        theme = THEMES["light" if on else "dark"]
+        if theme is not self.theme:
+            self.set_theme(theme)
+
+    def _set_full_screen(self, on: bool) -> None:
+        if on:
+            self.showFullScreen()
+        else:
+            self.showNormal()
