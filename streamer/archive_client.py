@@ -16,7 +16,7 @@ from braggwatch.processing.frame import image_nbytes
 from braggwatch.streamer.archive_messages import Answer, Refusal, Request, Shot, ShotWanted
 from braggwatch.streamer.feed_client import snapshot_address
 from braggwatch.streamer.messages import unpack_peaks
-from braggwatch.streamer.picture_messages import MAX_PIXELS
+from braggwatch.streamer.picture_messages import MAX_PIXELS, ShotImage
 
 MAX_ANSWER_BYTES = 128 * 2**20
 """What is larger is not even received: the connection is cut, and made again with the next question."""
@@ -207,20 +207,22 @@ def _decoded(parts: list[bytes]) -> Answer:
         answer: Answer = _answers.decode(parts[0])
         if isinstance(answer, Shot) and answer.image is not None:
             image = msgspec.structs.replace(answer.image, payload=parts[1])
-            _check(image.shape, image.dtype, image.result.peaks, len(image.payload))
+            check_shot(image)
             answer = msgspec.structs.replace(answer, image=image)
     except _UNDECODABLE as error:
         return Refusal(f"the archive sent an answer that makes no sense: {str(error)[:200]}")
     return answer
 
 
-def _check(shape: tuple[int, int], dtype: str, peaks: bytes, n_packed: int) -> None:
-    """Raise ValueError or TypeError where a shot cannot be what the archive says it is."""
-    unpack_peaks(peaks)
+def check_shot(image: ShotImage) -> None:
+    """Raise ValueError or TypeError where a shot, of the archive or of the feed, cannot be what it says it is."""
+    unpack_peaks(image.result.peaks)
+    n_packed = len(image.payload)
     if not n_packed:
         return
-    if min(shape) < 1 or shape[0] * shape[1] > MAX_PIXELS or np.dtype(dtype).kind not in "iuf":
-        raise ValueError(f"an image of {shape[0]} × {shape[1]} pixels {dtype}")
-    n_bytes = image_nbytes(shape, dtype)
+    (height, width), dtype = image.shape, np.dtype(image.dtype)
+    if min(height, width) < 1 or height * width > MAX_PIXELS or dtype.kind not in "iuf":
+        raise ValueError(f"an image of {height} × {width} pixels {image.dtype}")
+    n_bytes = image_nbytes(image.shape, image.dtype)
     if n_packed > n_bytes + n_bytes // 2 + 4096:
         raise ValueError(f"{n_packed} bytes of packed pixels for an image of {n_bytes}")
