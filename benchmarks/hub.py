@@ -18,6 +18,7 @@ import numpy as np
 import zmq
 
 from braggwatch.processing.compression import bslz4_chunk
+from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.daq_simulator.settings import SimulatorSettings
@@ -27,14 +28,16 @@ from braggwatch.streamer.feed_messages import Queue
 from braggwatch.streamer.hub import Hub
 from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.messages import Result, State
+from braggwatch.streamer.pictures import Pictures
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
+from braggwatch.streamer.shot_images import ShotImages
 from braggwatch.streamer.sources.settings import DectrisV2Settings
 from braggwatch.streamer.sources.source import open_source
 from braggwatch.streamer.statistics import Statistics
 
 ADDRESS = "tcp://127.0.0.1:31902"
-ABOUT = dict.fromkeys(("experiment", "source", "protocol", "settings_digest", "version"), "benchmark")
+ABOUT = dict.fromkeys(("experiment", "source", "protocol", "version"), "benchmark")
 
 
 def send(image: np.ndarray, n_frames: int) -> None:  # type: ignore[type-arg]
@@ -70,9 +73,10 @@ def measure(image: np.ndarray, n_frames: int) -> tuple[float, float]:  # type: i
         tempfile.TemporaryDirectory() as folder,
         Record(Path(folder, "record.sqlite")) as record,
         Feed("tcp://127.0.0.1:*") as feed,
+        Pictures(DetectorSettings()) as pictures,
         open_source(DectrisV2Settings(address=ADDRESS, high_water_mark=20)) as source,
     ):
-        results = Results(Statistics(time.time()), record, feed, about=ABOUT)
+        results = Results(Statistics(time.time()), record, feed, pictures, ShotImages(8.0), about=ABOUT)
         settings = HubSettings(drop="never", queue_bytes=2**24, credits=8, silence=1e6)
         hub = Hub(source, settings, b"{}", results, quarantine=lambda series, frame: "")
         processes = multiprocessing.get_context("spawn")

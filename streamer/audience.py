@@ -1,8 +1,8 @@
 """Who listens to the hub."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from braggwatch.processing.frame import Series
+from braggwatch.processing.frame import Frame, Series
 from braggwatch.streamer.ledger import LedgerCounts
 from braggwatch.streamer.messages import Result, State
 
@@ -16,8 +16,12 @@ class Audience(Protocol):
     def frame_arrived(self, n_bytes: int) -> None:
         """A frame has arrived."""
 
-    def frame_done(self, result: Result, latency: float) -> None:
-        """A result is there, so many seconds after its frame arrived."""
+    def frame_done(self, result: Result, latency: float, frame: Frame, corrected: Any) -> None:
+        """A result is there, so many seconds after its frame arrived.
+
+        `corrected` are the pixels that were looked at, as `bslz4_chunk` packs float32, where the worker changed them
+        and sent them along; None otherwise. They and the frame's payload may be kept: nobody changes them any more.
+        """
 
     def frames_lost(self, series: str, numbers: range, state: State, reason: str) -> None:
         """The way of some frames ended without a result."""

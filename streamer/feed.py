@@ -83,8 +83,8 @@ class Feed:
         )  # fmt: skip
         parts = (topic, msgspec.msgpack.encode(header), msgspec.msgpack.encode(message), payload)
         self._newest[topic] = parts
-        # A PUB socket never blocks. Pixels are not copied: whoever publishes them leaves them as they are.
-        self._publisher.send_multipart(parts, copy=len(payload) < COPIED_BYTES)
+        # A PUB socket never blocks. Pixels and pictures are not copied: whoever publishes them leaves them as they are.
+        self._publisher.send_multipart(parts, copy=len(payload) + len(parts[2]) < COPIED_BYTES)
 
     def serve(self) -> None:
         """Give the state so far to those that have asked for it."""
@@ -95,7 +95,7 @@ class Feed:
                 return
             # A ROUTER socket drops what is for a viewer that has gone or does not take its answers.
             known = [self._newest[topic] for topic in dict.fromkeys(topics) if topic in self._newest]
-            self._snapshots.send_multipart([viewer, *(part for parts in known for part in parts)])
+            self._snapshots.send_multipart([viewer, *(part for parts in known for part in parts)], copy=False)
 
     def close(self) -> None:
         """Let the last messages out, for a second at most, and close."""

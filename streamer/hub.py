@@ -24,8 +24,6 @@ MESSAGES_A_TURN = 64
 """How many messages are taken from one socket before the others are looked at."""
 BACKLOG = 100_000
 """How many messages of workers are heard before one of them is taken for dead: its own may be among them."""
-MAX_RESULT_BYTES = 2**26
-"""What a worker says is small; a longer part is not even stored."""
 ENTRY_BYTES = 1024
 """What a frame takes in memory besides its pixels, so that frames of a few bytes are bounded too."""
 MAX_KINDS = 100
@@ -49,8 +47,8 @@ class Hub:
     ) -> None:
         """Make a hub between a source and workers.
 
-        `worker_settings` is sent to each worker as it joins. `quarantine` sets a frame aside and returns where;
-        `restart_worker` is asked to restart a worker by name.
+        `worker_settings` is sent to each worker as it joins, and to all by `change_settings`. `quarantine` sets a frame
+        aside and returns where; `restart_worker` is asked to restart a worker by name.
         """
         self._source = source
         self._settings = settings
@@ -84,7 +82,7 @@ class Hub:
         router.set_hwm(0)  # bounded by the credits, so nothing may be dropped at a mark
         router.router_mandatory = True
         router.linger = 1000
-        router.setsockopt(zmq.MAXMSGSIZE, MAX_RESULT_BYTES)
+        router.setsockopt(zmq.MAXMSGSIZE, protocol.MAX_PART_BYTES)
         try:
             router.bind(address)
         except zmq.ZMQError as error:
@@ -126,6 +124,12 @@ class Hub:
     def source_exhausted(self) -> bool:
         """Whether nothing will ever come again."""
         return self._source.exhausted
+
+    def change_settings(self, worker_settings: bytes) -> None:
+        """Put other settings in force: for each worker with the next frame that it is handed."""
+        self._worker_settings = worker_settings
+        for member in self.workforce:
+            self._send(member, [protocol.SETTINGS, worker_settings])
 
     def turn(self, timeout: float, *, listen: bool = True) -> None:
         """Do what there is to do, waiting for it up to `timeout` seconds; `listen=False` leaves the source alone."""
@@ -257,11 +261,13 @@ class Hub:
             except zmq.Again:
                 break
             try:
-                self._hear(parts[0], parts[1], parts[2] if len(parts) > 2 else b"")
+                self._hear(
+                    parts[0], parts[1], parts[2] if len(parts) > 2 else b"", parts[3] if len(parts) > 3 else None
+                )
             except (IndexError, UnicodeDecodeError, msgspec.DecodeError) as error:
                 self._warn("worker-message", f"a message at the workers' socket made no sense: {error}")
 
-    def _hear(self, identity: bytes, kind: bytes, body: bytes) -> None:
+    def _hear(self, identity: bytes, kind: bytes, body: bytes, image: bytes | None) -> None:
         if kind == protocol.ALIVE:
             self._note_alive(body.decode())
             return
@@ -273,7 +279,7 @@ class Hub:
             return  # given up for dead; what it held has gone to another worker
         member.last_alive = monotonic()
         if kind == protocol.RESULT:
-            self._hand_in(member, protocol.decode_result(body))
+            self._hand_in(member, protocol.decode_result(body), image)
         elif kind == protocol.READY:
             self.workforce.ready(member)
         elif kind == protocol.ENDED:
@@ -305,13 +311,13 @@ class Hub:
             return
         self._send(member, [protocol.SETTINGS, self._worker_settings])
 
-    def _hand_in(self, member: Member, result: Result) -> None:
+    def _hand_in(self, member: Member, result: Result, corrected: bytes | None) -> None:
         now = monotonic()
         entry = self.workforce.hand_in(member, result.series, result.number, now)
         if entry is None:
             return
         self.accounts[result.series].ledger.move(result.number, result.state)
-        self._audience.frame_done(result, now - entry.arrived)
+        self._audience.frame_done(result, now - entry.arrived, entry.frame, corrected)
         for kind, text in result.notices.items():
             self._warn(kind, text)
         if result.error:

@@ -67,6 +67,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     state: State
     worker: str = ""
+    pixels_changed: bool = False
+    """Whether the pixels that were looked at are not those that the detector sent: a dark image was subtracted, say."""
     n_peaks: int = 0
     resolution: float | None = None
     """d spacing in Angstrom within which 95 % of the spots lie; None without spots or geometry."""

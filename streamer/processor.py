@@ -1,6 +1,5 @@
 """The processor: source, hub, workers, record and feed put together, from start to last word."""
 
-import hashlib
 import logging
 import signal
 import time
@@ -12,15 +11,19 @@ from types import FrameType
 import braggwatch
 from braggwatch.processing.frame import Frame, Series
 from braggwatch.streamer.archive import Archive
+from braggwatch.streamer.control import Control
 from braggwatch.streamer.engine import Engine
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import Finished, Queue, Worker
 from braggwatch.streamer.hub import Hub
+from braggwatch.streamer.live_settings import LiveSettings
 from braggwatch.streamer.memory import keep_freed_memory
+from braggwatch.streamer.pictures import Pictures
 from braggwatch.streamer.quarantine import set_aside
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
 from braggwatch.streamer.settings import Settings
+from braggwatch.streamer.shot_images import ShotImages
 from braggwatch.streamer.silence import SilenceWatch
 from braggwatch.streamer.sources.source import open_source
 from braggwatch.streamer.statistics import Statistics
@@ -55,9 +58,10 @@ class Processor:
             feed = stack.enter_context(Feed(settings.feed.address))
             record = stack.enter_context(Record(settings.experiment.record))
             feed.archive_address = stack.enter_context(Archive(record.path, feed.address)).address
-            text = settings.as_toml(comments=False)
-            record.settings(text, 1, time.time())
-            results = Results(Statistics(time.time(), settings.feed.window), record, feed, about=_about(settings, text))
+            pictures = stack.enter_context(Pictures(settings.detector))
+            statistics = Statistics(time.time(), settings.feed.window)
+            images = ShotImages(settings.feed.images_per_s)
+            results = Results(statistics, record, feed, pictures, images, about=_about(settings))
             source = stack.enter_context(open_source(settings.source))
             engine = stack.enter_context(Engine(settings.engine))
             hub = Hub(
@@ -67,15 +71,18 @@ class Processor:
             stack.callback(hub.close)
             self._revive_workers = engine.revive_workers
             engine.start_workers(hub.bind(settings.hub.address))
+            control = stack.enter_context(Control(LiveSettings(settings, hub, results).change))
+            feed.control_address = control.address
             on_ready(feed.address)
-            self._work(hub, results, feed, SilenceWatch(source.silence))
+            self._work(hub, results, feed, control, SilenceWatch(source.silence))
             hub.dismiss_workers(DISMISS_S)
             return results.finished(hub.accounts.totals(), self._reason)
 
-    def _work(self, hub: Hub, results: Results, feed: Feed, silence: SilenceWatch) -> None:
+    def _work(self, hub: Hub, results: Results, feed: Feed, control: Control, silence: SilenceWatch) -> None:
         while not self._reason:
             hub.turn(TURN_S)
             results.silent(silence.look(monotonic(), hub.n_messages, listening=hub.listening, in_series=hub.in_series))
+            control.serve()
             self._tell(hub, results, feed)
             if self._max_series is not None and hub.accounts.n_ended >= self._max_series:
                 self._reason = f"{hub.accounts.n_ended} series processed"
@@ -116,13 +123,12 @@ def stopping_on_signals(processor: Processor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _about(settings: Settings, text: str) -> dict[str, str]:
+def _about(settings: Settings) -> dict[str, str]:
     return {
         "experiment": settings.experiment.name,
         "source": ", ".join(_places(settings)),
         "protocol": settings.source.type,
         "version": braggwatch.__version__,
-        "settings_digest": hashlib.sha256(text.encode()).hexdigest()[:12],
     }
 
 

@@ -1,13 +1,15 @@
 """What becomes of the frames, as the hub tells it: into the tables, into the record, onto the feed."""
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from braggwatch.processing.frame import Series
+from braggwatch.processing.frame import Frame, Series
 from braggwatch.streamer import silence
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import (
@@ -24,7 +26,11 @@ from braggwatch.streamer.feed_messages import (
 )
 from braggwatch.streamer.ledger import LedgerCounts
 from braggwatch.streamer.messages import Result, State
+from braggwatch.streamer.picture_messages import SettingsInForce
+from braggwatch.streamer.pictures import Pictures
 from braggwatch.streamer.record import Record
+from braggwatch.streamer.settings import Settings
+from braggwatch.streamer.shot_images import ShotImages
 from braggwatch.streamer.statistics import Statistics
 
 STATUS_EVERY_S = 0.2
@@ -37,11 +43,22 @@ _MAX_NOTICES = 20
 class Results:
     """The hub's audience: keeps statistics, record and feed up to date."""
 
-    def __init__(self, statistics: Statistics, record: Record, feed: Feed, *, about: Mapping[str, str]) -> None:
-        """`about` says what does not change: experiment, source, protocol, settings_digest, version."""
+    def __init__(
+        self,
+        statistics: Statistics,
+        record: Record,
+        feed: Feed,
+        pictures: Pictures,
+        images: ShotImages,
+        *,
+        about: Mapping[str, str],
+    ) -> None:
+        """`about` says what does not change: experiment, source, protocol, version."""
         self._statistics = statistics
         self._record = record
         self._feed = feed
+        self._pictures = pictures
+        self._images = images
         self._about = about
         self._runs: dict[str, Run] = {}
         """Those that are open, and the one that ended last."""
@@ -50,8 +67,26 @@ class Results:
         self._notices: dict[str, Notice] = {}
         self._dumps: dict[tuple[str, str], int] = {}
         self._restarts: Counter[str] = Counter()
+        self.settings_version = 0
+        """Rises with every change of the settings."""
+        self._settings_digest = ""
         self._word: tuple[Word, float] = ("WAITING FOR DETECTOR", time.time())
         self._next_status = self._next_history = 0.0
+
+    def settings_in_force(self, settings: Settings, *, change: str = "", by: str = "") -> None:
+        """Note which settings are in force from now on; `change` says in a line what is new, `by` whose wish it was."""
+        now = time.time()
+        text = settings.as_toml(comments=False)
+        if change:
+            text = f"# changed by {by}: {change}\n{text}"
+        self.settings_version += 1
+        self._settings_digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        self._record.settings(text, self.settings_version, now)
+        if change:
+            self._statistics.mark(Mark(now, "settings", change))
+        self._statistics.look_back(settings.feed.window)
+        self._pictures.detector_changed(settings.detector)
+        self._feed.publish(SettingsInForce(version=self.settings_version, time=now, text=text))
 
     # -- what the hub tells -------------------------------------------------------------------------------------
 
@@ -62,6 +97,7 @@ class Results:
         if earlier is None:
             self._n_runs += 1
             self._statistics.mark(Mark(now, "run began", f"run {series.number}"))
+        self._pictures.series_began(series)
         self._record.begin_run(series, now)
         self._runs[series.key] = Run(
             key=series.key, number=series.number, name=series.name, detector=series.detector, shape=series.shape,
@@ -73,11 +109,14 @@ class Results:
         """A frame has arrived."""
         self._statistics.arrived(n_bytes, time.time())
 
-    def frame_done(self, result: Result, latency: float) -> None:
+    def frame_done(self, result: Result, latency: float, frame: Frame, corrected: Any) -> None:
         """A result is there."""
         now = time.time()
         self._statistics.done(result, latency, now)
         self._record.result(result, now)
+        self._pictures.shot(result, frame)
+        if (image := self._images.pick(result, frame, corrected, now)) is not None:
+            self._feed.publish(image)
         for dumped in result.dumped:
             place = dumped.dump, str(Path(dumped.path).parent)
             self._dumps[place] = self._dumps.get(place, 0) + 1
@@ -130,6 +169,7 @@ class Results:
         if now < self._next_status:
             return
         self._next_status = now + STATUS_EVERY_S
+        self._publish_pictures()
         self._feed.publish(self._status(totals, current, queue, workers, now))
         if now >= self._next_history:
             self._next_history = now + HISTORY_EVERY_S
@@ -139,6 +179,8 @@ class Results:
     def finished(self, totals: Mapping[str, int], reason: str) -> Finished:
         """Close the record, and tell the viewers the last word."""
         now = time.time()
+        self._pictures.close()
+        self._publish_pictures()
         record = self._record.close()
         statistics = self._statistics
         first, last = statistics.first_arrival, statistics.last_result
@@ -160,6 +202,13 @@ class Results:
         self._feed.publish(message)
         return message
 
+    def _publish_pictures(self) -> None:
+        messages, problem = self._pictures.take()
+        for message in messages:
+            self._feed.publish(message)
+        if problem:
+            self.warned("pictures", problem)
+
     def _status(
         self,
         totals: Mapping[str, int],
@@ -170,7 +219,7 @@ class Results:
     ) -> Status:
         statistics = self._statistics
         word, since = self._word_now(now)
-        per_worker = statistics.results_per_s(now)
+        frames_per_s, busy = statistics.results_per_s(now), statistics.busy(now)
         return Status(
             word=word,
             since=since,
@@ -189,8 +238,8 @@ class Results:
             queue=queue,
             workers=tuple(
                 Worker(
-                    name=worker.name, pid=worker.pid, host=worker.host, state=worker.state, busy=worker.busy,
-                    frames_per_s=per_worker.get(worker.name), restarts=self._restarts[worker.name],
+                    name=worker.name, pid=worker.pid, host=worker.host, state=worker.state, busy=busy.get(worker.name),
+                    frames_per_s=frames_per_s.get(worker.name), restarts=self._restarts[worker.name],
                 )
                 for worker in workers
             ),
@@ -198,8 +247,8 @@ class Results:
             dumps=self._dump_counts(),
             record=self._record.state(),
             versions={"braggwatch": self._about["version"]},
-            settings_version=1,
-            settings_digest=self._about["settings_digest"],
+            settings_version=self.settings_version,
+            settings_digest=self._settings_digest,
         )  # fmt: skip
 
     def _word_now(self, now: float) -> tuple[Word, float]:

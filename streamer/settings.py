@@ -46,6 +46,9 @@ class FeedSettings(BaseModel):
         description="ZeroMQ address of the feed; * as the port takes a free one. Only this machine sees 127.0.0.1.",
     )
     window: float = Field(default=30.0, ge=1, le=600, description="Rates and latency look back this long, s.")
+    images_per_s: float = Field(
+        default=8.0, ge=0, le=100, description="Shots with pixels that go to the viewers, a second; 0 for none."
+    )
 
 
 class Settings(BaseModel):

@@ -1,6 +1,6 @@
 """Running tables over what happens to the frames: rates, throughput, latency, and how they went."""
 
-from collections import Counter, deque
+from collections import deque
 
 from braggwatch.streamer.feed_messages import (
     CrystalSeen,
@@ -54,17 +54,16 @@ class Statistics:
 
     def __init__(self, now: float, window: float = 30.0) -> None:
         """Look `window` s back (whole seconds, 1 to 600) for the rates, the throughput and the latency."""
-        if not 1 <= window <= RECENT_S:
-            raise ValueError(f"the window of the rates must be 1 to {RECENT_S} s; found {window} s")
-        self.window = int(window)
+        self.look_back(window)
         self._slot = Slot(int(now))
         self._recent = RecentBins(RECENT_S)
         self._session = SessionBins(int(now))
         self._latencies: deque[tuple[int, LatencyHistogram]] = deque()
         self._latency_now = LatencyHistogram()
         self._latency_session = LatencyHistogram()
-        self._workers: deque[tuple[int, Counter[str]]] = deque()
-        self._workers_now: Counter[str] = Counter()
+        self._workers: deque[tuple[int, dict[str, list[float]]]] = deque()
+        self._workers_now: dict[str, list[float]] = {}
+        """Results of each worker, and the s that it took for them."""
         self._crystals: deque[CrystalSeen] = deque(maxlen=N_LAST)
         self._shots: deque[ShotSummary] = deque(maxlen=N_LAST)
         self._marks: deque[Mark] = deque(maxlen=N_MARKS)
@@ -72,6 +71,12 @@ class Statistics:
         self.last_arrival: float | None = None
         self.last_result: float | None = None
         self.first_arrival: float | None = None
+
+    def look_back(self, window: float) -> None:
+        """Look another number of s back, whole seconds from 1 to 600; what is remembered already reaches less far."""
+        if not 1 <= window <= RECENT_S:
+            raise ValueError(f"the window of the rates must be 1 to {RECENT_S} s; found {window} s")
+        self.window = int(window)
 
     def arrived(self, n_bytes: int, now: float) -> None:
         """Count a frame that came in, with the bytes that it took on the wire."""
@@ -96,7 +101,9 @@ class Statistics:
             slot.latency_max = latency
         self._latency_now.add(latency)
         if result.worker:
-            self._workers_now[result.worker] += 1
+            work = self._workers_now.setdefault(result.worker, [0.0, 0.0])
+            work[0] += 1
+            work[1] += sum(result.seconds.values())
         self.last_result = now
         if state is not State.BLANK:
             self._remember(result, now)
@@ -147,12 +154,11 @@ class Statistics:
 
     def results_per_s(self, now: float) -> dict[str, float]:
         """Return by worker how many results a second it gave over the window; workers that gave none are left out."""
-        self._turn(now)
-        total = Counter(self._workers_now)
-        for _, counter in self._workers:
-            total.update(counter)
-        span = self._span(now)
-        return {worker: n / span for worker, n in total.items()}
+        return {worker: n for worker, (n, _) in self._work_per_s(now).items()}
+
+    def busy(self, now: float) -> dict[str, float]:
+        """Return by worker which part of the window it computed, 0 to 1; workers that gave no result are left out."""
+        return {worker: min(seconds, 1.0) for worker, (_, seconds) in self._work_per_s(now).items()}
 
     def history(self, now: float) -> History:
         """Return how things went so far."""
@@ -169,6 +175,17 @@ class Statistics:
         """Return how many s the window covers: the whole seconds before this one and what of this one has gone by."""
         since_first = now - self.first_arrival if self.first_arrival is not None else 0.0
         return max(min(self.window - 1 + max(now - self._slot.start, 0.0), since_first), 1.0)
+
+    def _work_per_s(self, now: float) -> dict[str, tuple[float, float]]:
+        self._turn(now)
+        total: dict[str, list[float]] = {}
+        for _, workers in (*self._workers, (0, self._workers_now)):
+            for worker, (n, seconds) in workers.items():
+                work = total.setdefault(worker, [0.0, 0.0])
+                work[0] += n
+                work[1] += seconds
+        span = self._span(now)
+        return {worker: (n / span, seconds / span) for worker, (n, seconds) in total.items()}
 
     def _remember(self, result: Result, now: float) -> None:
         if len(result.crystals) > 1:
@@ -212,7 +229,7 @@ class Statistics:
         self._latencies.append((finished.start, self._latency_now))
         self._workers.append((finished.start, self._workers_now))
         self._latency_now = LatencyHistogram()
-        self._workers_now = Counter()
+        self._workers_now = {}
         oldest = self._slot.start - self.window + 1
         while self._latencies and self._latencies[0][0] < oldest:
             self._latencies.popleft()

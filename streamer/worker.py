@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import traceback
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from braggwatch.processing.pipeline import Pipeline, RefusedFrameError
 from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.processing.shot import Shot
 from braggwatch.streamer import worker_protocol as protocol
+from braggwatch.streamer.corrected_images import CorrectedImages
 from braggwatch.streamer.memory import keep_freed_memory
 from braggwatch.streamer.messages import PEAK, CrystalFound, Dumped, Result, State
 from braggwatch.streamer.wording import plain
@@ -49,6 +51,7 @@ class Worker:
         self._series: dict[str, Series] = {}
         self._pipeline: Pipeline | None = None
         self._unusable: dict[str, str] = {}
+        self._corrected = CorrectedImages()
         self._failures: set[str] = set()
         self._stopped = threading.Event()
 
@@ -86,7 +89,7 @@ class Worker:
         kind = parts[0].bytes
         if kind == protocol.FRAME:
             frame = protocol.decode_frame(parts[1].buffer, parts[2].buffer)
-            hub.send_multipart([protocol.RESULT, self._result_of(frame)])
+            hub.send_multipart([protocol.RESULT, *self._result_of(frame)])
         elif kind == protocol.SERIES:
             series = protocol.decode_series(parts[1].buffer)
             self._end_series(series.key)  # a header that came late replaces what the images alone had told
@@ -94,9 +97,7 @@ class Worker:
             if self._pipeline is None:
                 self._prepare(series.key)
         elif kind == protocol.SETTINGS:
-            self._settings = PipelineSettings.model_validate_json(parts[1].bytes)
-            self._settings.warm_up()
-            hub.send_multipart([protocol.READY])
+            self._take_settings(PipelineSettings.model_validate_json(parts[1].bytes), hub)
         elif kind == protocol.END:
             self._end_series(parts[1].bytes.decode())
             hub.send_multipart([protocol.ENDED, parts[1].bytes])
@@ -104,23 +105,35 @@ class Worker:
             return False
         return True
 
+    def _take_settings(self, settings: PipelineSettings, hub: zmq.Socket[bytes]) -> None:
+        """Take the settings to work by; others than before end the pipeline, and the next frame makes a new one."""
+        known, self._settings = self._settings, settings
+        if known is None:
+            settings.warm_up()
+            hub.send_multipart([protocol.READY])
+            return
+        self._end_pipeline()
+        self._unusable.clear()
+
     def _prepare(self, key: str) -> None:
         """Get ready for a series before its first frame is here; what is wrong will be said with that frame."""
         with contextlib.suppress(Exception):
             self._pipeline_for(key)
 
-    def _result_of(self, frame: Frame) -> bytes:
+    def _result_of(self, frame: Frame) -> list[bytes]:
         try:
             shot = self._pipeline_for(frame.series).process(frame)
-            packed = protocol.encode_result(describe(shot, self._name))
+            result = describe(shot, self._name)
+            packed = protocol.encode_result(result)
             protocol.decode_result(packed)  # a user's stage may have put anything into the shot
+            image = self._corrected.pack(shot, result.state, monotonic())
         except RefusedFrameError as error:
             return self._failed(frame, State.REFUSED, str(error))
         except (Exception, SystemExit) as error:
             # A user's stage may raise anything; the frame is accounted for and the stream goes on.
             self._log_once(frame, error)
             return self._failed(frame, State.FAILED, f"{type(error).__name__}: {error}")
-        return packed
+        return [packed] if image is None else [packed, image]
 
     def _log_once(self, frame: Frame, error: BaseException) -> None:
         """Log a kind of failure with all that helps to find it, but not again for every frame."""
@@ -130,11 +143,10 @@ class Worker:
             self._failures.add(kind)
             log.warning("frame %d of series %s failed", frame.number, frame.series, exc_info=error)
 
-    def _failed(self, frame: Frame, state: State, error: str) -> bytes:
+    def _failed(self, frame: Frame, state: State, error: str) -> list[bytes]:
         line = plain(" ".join(error.split()), LONGEST_ERROR)
-        return protocol.encode_result(
-            Result(series=frame.series, number=frame.number, state=state, worker=self._name, error=line)
-        )
+        result = Result(series=frame.series, number=frame.number, state=state, worker=self._name, error=line)
+        return [protocol.encode_result(result)]
 
     def _pipeline_for(self, key: str) -> Pipeline:
         """Return the pipeline of a series; the first frame of a series makes it, and ends the one before."""
@@ -177,6 +189,7 @@ def describe(shot: Shot, worker: str) -> Result:
         number=shot.number,
         state=hit if shot.is_hit else State.BLANK,
         worker=worker,
+        pixels_changed=shot.pixels_changed,
         n_peaks=len(peaks),
         resolution=_resolution(inverse_d),
         peaks=_rows(shot, peaks, inverse_d),

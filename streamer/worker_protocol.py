@@ -15,13 +15,14 @@ READY = b"ready"
 ALIVE = b"alive"
 """worker → hub, a few times a second from a socket of its own; with the worker's name."""
 RESULT = b"result"
-"""worker → hub: a frame is done; with `Result`."""
+"""worker → hub: a frame is done; with `Result`, and now and then the pixels as the worker changed them: float32, packed
+by `processing.compression.bslz4_chunk`."""
 ENDED = b"ended"
 """worker → hub: everything of a series is flushed and closed; with its key."""
 BYE = b"bye"
 """worker → hub: gone after `STOP`, nothing is out; with the worker's name."""
 SETTINGS = b"settings"
-"""hub → worker: the pipeline's settings, as JSON."""
+"""hub → worker: the pipeline's settings, as JSON; said again when they change, in force from the next frame on."""
 SERIES = b"series"
 """hub → worker, before the first frame of each series."""
 FRAME = b"frame"
@@ -31,6 +32,8 @@ END = b"end"
 STOP = b"stop"
 """hub → worker: finish what you hold and go."""
 
+MAX_PART_BYTES = 2**26
+"""What a worker says is small, and so are the images that it sends; a longer part is not even stored."""
 
 _FOUND_BY_WORKERS = (State.REFUSED, State.BLANK, State.HIT, State.INDEXED, State.FAILED)
 

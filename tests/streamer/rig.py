@@ -55,6 +55,7 @@ class Witness:
     began: list[Series] = field(default_factory=list)
     results: dict[tuple[str, int], Result] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
+    corrected: dict[tuple[str, int], bytes] = field(default_factory=dict)
     lost: dict[tuple[str, int], tuple[State, str]] = field(default_factory=dict)
     warnings: Counter[str] = field(default_factory=Counter)
     texts: dict[str, str] = field(default_factory=dict)
@@ -67,11 +68,14 @@ class Witness:
     def frame_arrived(self, n_bytes: int) -> None:
         assert n_bytes > 0
 
-    def frame_done(self, result: Result, latency: float) -> None:
+    def frame_done(self, result: Result, latency: float, frame: Frame, corrected: Any) -> None:
         key = result.series, result.number
+        assert key == (frame.series, frame.number)
         assert key not in self.results, "a frame has one result"
         self.results[key] = result
         self.latencies.append(latency)
+        if corrected is not None:
+            self.corrected[key] = corrected
 
     def frames_lost(self, series: str, numbers: range, state: State, reason: str) -> None:
         for number in numbers:

@@ -6,21 +6,28 @@ from pathlib import Path
 import pytest
 from by_hand import named_series
 
+from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import Queue
 from braggwatch.streamer.ledger import LedgerCounts
+from braggwatch.streamer.pictures import Pictures
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
+from braggwatch.streamer.shot_images import ShotImages
 from braggwatch.streamer.statistics import Statistics
 
-ABOUT = {"experiment": "e", "source": "s", "protocol": "p", "version": "0", "settings_digest": "d"}
+ABOUT = {"experiment": "e", "source": "s", "protocol": "p", "version": "0"}
 
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Iterator[tuple[Results, Feed]]:
-    with Feed("tcp://127.0.0.1:*") as feed, Record(tmp_path / "record.sqlite") as record:
-        yield Results(Statistics(0.0), record, feed, about=ABOUT), feed
+    with (
+        Feed("tcp://127.0.0.1:*") as feed,
+        Record(tmp_path / "record.sqlite") as record,
+        Pictures(DetectorSettings()) as pictures,
+    ):
+        yield Results(Statistics(0.0), record, feed, pictures, ShotImages(8.0), about=ABOUT), feed
 
 
 def test_thousands_of_series_are_counted_and_not_all_remembered(parts: tuple[Results, Feed]) -> None:
