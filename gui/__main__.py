@@ -14,7 +14,7 @@ def main() -> int:
     """Open the window on the feed at the address that is given."""
     parser = argparse.ArgumentParser(prog="braggwatch gui", description="The window on a running processor.")
     parser.add_argument("address", help="the processor's feed, as it says when it starts")
-    parser.add_argument("--memory", type=Path, help="file where the layout is remembered; one of the user's if left out")
+    parser.add_argument("--memory", type=Path, help="where the layout is remembered, if not in the user's file")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:

@@ -11,6 +11,7 @@ from messages_by_hand import geometry, shot_image
 from braggwatch.gui import link as link_module
 from braggwatch.gui.link import KEPT_IMAGES, Link, News
 from braggwatch.streamer.archive_messages import Answer, Hits, HitsWanted, Refusal
+from braggwatch.streamer.cli.free_ports import free_ports
 from braggwatch.streamer.control_messages import Change, Changed
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import PROTOCOL, Header, Ledger, Message, Status
@@ -22,6 +23,11 @@ ANY_PORT = "tcp://127.0.0.1:*"
 
 def status(n: int = 0) -> Status:
     return Status(word="LIVE", since=1.0, time=2.0, totals=Ledger(counts={State.BLANK: n}, total=n))
+
+
+def restartable() -> str:
+    """An address where the port after it is free as well, for the snapshots."""
+    return f"tcp://127.0.0.1:{free_ports(2)[0]}"
 
 
 class Taken:
@@ -99,7 +105,7 @@ def test_shots_come_in_their_order_and_the_oldest_give_way_where_nobody_takes_th
 
 
 def test_a_processor_that_is_started_anew_makes_the_window_forget_the_old_one() -> None:
-    with Feed(ANY_PORT) as feed, Link(feed.address) as link:
+    with Feed(restartable()) as feed, Link(feed.address) as link:
         taken = Taken(link)
         feed.publish(status(500))
         taken.hear(feed)
@@ -209,7 +215,7 @@ def test_questions_are_answered_when_the_window_takes_the_news() -> None:
 
 
 def test_what_another_processor_was_asked_is_refused_when_the_next_one_answers() -> None:
-    with AnsweringArchive() as archive, Feed(ANY_PORT) as feed, Link(feed.address) as link:
+    with AnsweringArchive() as archive, Feed(restartable()) as feed, Link(feed.address) as link:
         feed.archive_address = archive.address
         taken, answers = Taken(link), list[Answer]()
         taken.hear(feed)
