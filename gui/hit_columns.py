@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +73,13 @@ class HitColumns:
                     (self._n_hits, crystal.cell, np.reshape(crystal.A, (3, 3)), crystal.n_indexed, crystal.rmsd_px)
                 )
             self._append_hit(row)
+
+    def retag(self, key: ShotKey, tags: tuple[str, ...]) -> int | None:
+        """Note what tags a shot has now; return its row, None where it is no hit that is known."""
+        row = self.find(key)
+        if row is not None:
+            self._rows[row] = msgspec.structs.replace(self._rows[row], tags=tags)
+        return row
 
     def _append_hit(self, row: HitRow) -> None:
         if self._n_hits == len(self._hits):
