@@ -1,0 +1,263 @@
+"""Keeps the image panel on the shot that is shown: pixels are unpacked in a thread, the newest shot wins."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from braggwatch.gui import image_wording as wording
+from braggwatch.gui.image_assembly import Assembly
+from braggwatch.gui.image_levels import Levels
+from braggwatch.gui.image_picture import Picture, PictureMaker, check_shape
+from braggwatch.gui.image_rings import Ring, beam_centre, resolution_rings
+from braggwatch.gui.image_spots import Points, Spots, placed, predicted_points, spots_of
+from braggwatch.gui.monitor import Follow, Monitor
+from braggwatch.processing.detector import Detector
+from braggwatch.streamer.picture_messages import SettingsInForce, ShotImage
+
+
+class ImageView(Protocol):
+    """What the controller asks of the panel."""
+
+    follow_wanted: Any
+    """With ``frame``, ``hit`` or ``indexed``."""
+    pause_wanted: Any
+    """With True to pause, False to go live."""
+    step_wanted: Any
+    """With by how many shots."""
+    jump_wanted: Any
+    """With a frame number."""
+    pointed: Any
+    """With the picture coordinates under the cursor."""
+    predicted_shown: Any
+    """With whether predicted reflections are to be seen."""
+    trouble: Any
+    """With a sentence."""
+
+    def set_picture(self, picture: Picture | None, shape: tuple[int, int]) -> None:
+        """Show a picture, or an empty place of a picture's size."""
+
+    def set_spots(self, spots: Spots) -> None:
+        """Show what was found."""
+
+    def set_trial_spots(self, points: Points) -> None:
+        """Show what would be found with the settings that are tried."""
+
+    def set_geometry(self, rings: tuple[Ring, ...], centre: tuple[float, float] | None) -> None:
+        """Show rings of equal resolution and the beam centre."""
+
+    def set_caption(self, parts: tuple[str, ...], *, old: bool) -> None:
+        """Say which shot it is, the most important part first."""
+
+    def set_sentence(self, text: str) -> None:
+        """Say why there is nothing to see; empty for nothing to say."""
+
+    def set_state(self, live: bool, follow: Follow, number: int | None) -> None:
+        """Say whether the view is live, what it follows, and the number of the frame shown."""
+
+    def set_readout(self, text: str) -> None:
+        """Say what is under the cursor."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """All that takes long to work out of a shot."""
+
+    shot: ShotImage
+    assembly: Assembly
+    geometry_known: bool
+    picture: Picture | None
+    spots: Spots
+    rings: tuple[Ring, ...]
+    centre: tuple[float, float] | None
+    problem: str
+    """Why there is no picture, or why something is missing from it."""
+
+
+class _Preparation:
+    """Belongs to the thread that unpacks."""
+
+    def __init__(self) -> None:
+        self._maker = PictureMaker()
+        self._made_for: tuple[Detector | None, tuple[int, int]] = (None, (0, 0))
+        self._assembly = Assembly(_array_only((1, 1), None))
+        self._overlays: tuple[tuple[Ring, ...], tuple[float, float] | None] = ((), None)
+        self._geometry_known = False
+
+    def __call__(
+        self, shot: ShotImage, detector: Detector | None, settings: SettingsInForce | None, predict: bool
+    ) -> _Prepared:
+        picture, spots, problem = None, Spots(), ""
+        try:
+            self._lay_out(shot, detector)
+            spots = spots_of(shot.result, self._assembly)
+            if shot.payload:
+                picture = self._maker.make(shot, self._assembly)
+                # so that the kernel is compiled here, once a type of pixels, and not while the window waits for it
+                picture.draw(0.0, 0.0, 1.0, 1.0, 1.0, Levels(0.0, 1.0), "linear")
+            if predict:
+                spots = replace(spots, predicted=predicted_points(shot.result, self._assembly, settings))
+        except (ValueError, OverflowError) as error:
+            problem = str(error)
+        except MemoryError:
+            problem = "there is not enough memory for the picture"
+        return _Prepared(shot, self._assembly, self._geometry_known, picture, spots, *self._overlays, problem)
+
+    def _lay_out(self, shot: ShotImage, detector: Detector | None) -> None:
+        shape = shot.shape
+        if self._made_for == (detector, shape):
+            return
+        check_shape(shot)
+        self._geometry_known = detector is not None and detector.shape == shape
+        self._assembly = Assembly(
+            detector if detector is not None and self._geometry_known else _array_only(shape, detector)
+        )
+        self._overlays = (
+            (resolution_rings(self._assembly), beam_centre(self._assembly)) if self._geometry_known else ((), None)
+        )
+        self._made_for = detector, shape
+
+
+def _array_only(shape: tuple[int, int], other: Detector | None) -> Detector:
+    """Return a detector for images of a shape for which there is no geometry: nothing of it but its shape is true."""
+    flags = () if other is None else other.flag_values
+    return Detector.single_panel(shape, pixel_size=1e-4, distance=1.0, beam_center=(0.0, 0.0), flag_values=flags)
+
+
+class ImageController:
+    """Keeps the panel on `monitor.shot`.
+
+    Unpacking, assembling and binning a shot run in a thread of their own, one shot at a time: whatever is shown when
+    that is done comes next, and what has passed meanwhile is left out.
+    """
+
+    def __init__(self, monitor: Monitor, view: ImageView) -> None:
+        self.stale = True
+        self._monitor, self._view = monitor, view
+        self._thread = ThreadPoolExecutor(1, "image")
+        self._preparation = _Preparation()
+        self._job: Future[_Prepared] | None = None
+        self._asked: tuple[object, ...] = ()
+        self._shown: _Prepared | None = None
+        self._predict = True
+        self._trial: tuple[ArrayLike, ArrayLike] | None = None
+        for signal in (
+            monitor.shot_changed, monitor.selection_changed, monitor.geometry_changed, monitor.status_changed,
+            monitor.settings_changed, monitor.hits_changed,
+        ):  # fmt: skip
+            signal.connect(self._note)
+        view.follow_wanted.connect(self._follow)
+        view.pause_wanted.connect(self._pause)
+        view.step_wanted.connect(self._step)
+        view.jump_wanted.connect(self._jump)
+        view.pointed.connect(self._point)
+        view.predicted_shown.connect(self._show_predicted)
+        view.trouble.connect(self._say)
+
+    def refresh(self) -> None:
+        """Show what has been prepared, and have the shot prepared that is wanted now."""
+        self.stale = False
+        monitor = self._monitor
+        if self._job is not None and self._job.done():
+            job, self._job = self._job, None
+            self._show(job.result())
+        shot = monitor.shot
+        if shot is None:
+            self._show_nothing()
+        elif self._job is None:
+            self._prepare(shot)
+        self._say_which()
+        number = None if self._shown is None else self._shown.shot.result.number
+        self._view.set_state(monitor.live, monitor.follow, number)
+
+    def set_trial_peaks(self, fs: ArrayLike, ss: ArrayLike) -> None:
+        """Show spots that settings under trial would find in the shown shot; image coordinates ``(n,)`` in pixels."""
+        self._trial = fs, ss
+        self._show_trial()
+
+    def clear_trial_peaks(self) -> None:
+        """Show no such spots any more."""
+        self._trial = None
+        self._show_trial()
+
+    def _note(self) -> None:
+        self.stale = True
+
+    def _note_done(self, job: object) -> None:
+        self.stale = True  # from the other thread: nothing but this flag is touched
+
+    def _prepare(self, shot: ShotImage) -> None:
+        monitor = self._monitor
+        wanted = (shot, monitor.detector, self._predict, monitor.settings if self._predict else None)
+        if len(wanted) == len(self._asked) and all(a is b for a, b in zip(wanted, self._asked, strict=True)):
+            return
+        self._asked = wanted
+        self._job = self._thread.submit(self._preparation, shot, monitor.detector, monitor.settings, self._predict)
+        self._job.add_done_callback(self._note_done)
+
+    def _show(self, prepared: _Prepared) -> None:
+        self._shown = prepared
+        view = self._view
+        view.set_picture(prepared.picture, prepared.assembly.shape)
+        view.set_geometry(prepared.rings, prepared.centre)
+        view.set_spots(prepared.spots)
+        self._show_trial()
+
+    def _show_nothing(self) -> None:
+        if self._shown is not None or not self._asked:
+            self._shown, self._asked = None, ()
+            self._view.set_picture(None, (0, 0))
+            self._view.set_geometry((), None)
+            self._view.set_spots(Spots())
+            self._show_trial()
+
+    def _show_trial(self) -> None:
+        points = np.empty((0, 2))
+        if self._trial is not None and self._shown is not None:
+            fs, ss = (np.asarray(values, float) for values in self._trial)
+            points = placed(self._shown.assembly, fs, ss)
+        self._view.set_trial_spots(points)
+
+    def _say_which(self) -> None:
+        monitor, shown = self._monitor, self._shown
+        if monitor.shot is None or shown is None:
+            self._view.set_caption((), old=False)
+            self._view.set_sentence(wording.nothing_to_show(monitor) if monitor.shot is None else "")
+            return
+        self._view.set_caption(wording.caption(monitor, shown.shot), old=wording.is_old(monitor, shown.shot))
+        problem = shown.problem or shown.assembly.problem
+        if shown.picture is None:
+            self._view.set_sentence(wording.without_pixels(problem or monitor.shot_problem))
+        else:
+            self._view.set_sentence(wording.without_pixels(problem) if problem else "")
+
+    def _follow(self, what: Follow) -> None:
+        self._monitor.go_live(what)
+
+    def _pause(self, paused: bool) -> None:
+        if paused:
+            self._monitor.pause()
+        else:
+            self._monitor.go_live()
+
+    def _step(self, by: int) -> None:
+        self._monitor.step(by)
+
+    def _jump(self, number: int) -> None:
+        self._monitor.jump(number)
+
+    def _point(self, x: float, y: float) -> None:
+        shown = self._shown
+        text = ""
+        if shown is not None and shown.picture is not None:
+            text = wording.readout(shown.picture, x, y, shown.geometry_known)
+        self._view.set_readout(text)
+
+    def _show_predicted(self, wanted: bool) -> None:
+        self._predict = wanted
+        self.stale = True
+
+    def _say(self, text: str) -> None:
+        self._monitor.said.emit(text)

@@ -1,0 +1,136 @@
+"""What the image panel says: which shot is shown, what is under the cursor, and why there is nothing to see."""
+
+import numpy as np
+
+from braggwatch.gui.image_picture import Picture
+from braggwatch.gui.monitor import Follow, Monitor
+from braggwatch.gui.shot_key import ShotKey
+from braggwatch.streamer.feed_messages import Status
+from braggwatch.streamer.messages import State
+from braggwatch.streamer.picture_messages import ShotImage
+from braggwatch.streamer.wording import clock, count, duration, plain, said
+
+_LATEST: dict[Follow, str] = {"frame": "latest frame", "hit": "latest hit", "indexed": "latest indexed"}
+_OLD = 5.0
+"""s from which on a live shot's age is worth saying."""
+
+
+def caption(monitor: Monitor, shot: ShotImage) -> tuple[str, ...]:
+    """Return which shot is shown, in parts, the most important first."""
+    result = shot.result
+    n_lattices = len(result.crystals)
+    state = {State.HIT: "hit, no lattice"}.get(result.state, str(result.state))
+    parts = [
+        f"frame {count(result.number)}",
+        f"{n_lattices} lattices" if n_lattices > 1 else state,
+        said(result.resolution, "Å", 2) if result.resolution is not None else "",
+        _which(monitor),
+        _run(monitor, shot),
+        _when(monitor, shot),
+    ]
+    return tuple(part for part in parts if part)
+
+
+def _which(monitor: Monitor) -> str:
+    if monitor.live:
+        return _LATEST[monitor.follow]
+    n = len(monitor.selection)
+    return f"{count(monitor.position + 1)} of {count(n)} selected" if n > 1 else "paused"
+
+
+def _run(monitor: Monitor, shot: ShotImage) -> str:
+    series = shot.result.series
+    if monitor.geometry is not None and monitor.geometry.series == series:
+        return f"run {monitor.geometry.run}"
+    if monitor.status is not None and monitor.status.run is not None and monitor.status.run.key == series:
+        return f"run {monitor.status.run.number}"
+    row = monitor.hits.find(ShotKey(series, shot.result.number))
+    return "" if row is None else f"run {monitor.hits.row(row).run}"
+
+
+def age(monitor: Monitor, shot: ShotImage) -> float | None:
+    """Return how old a shot is, s, by the processor's clock; None where that is not known."""
+    return None if monitor.status is None else max(monitor.status.time - shot.time, 0.0)
+
+
+def is_old(monitor: Monitor, shot: ShotImage) -> bool:
+    """Return whether the view is live, but its shot is not of these seconds."""
+    seconds = age(monitor, shot)
+    return monitor.live and seconds is not None and seconds > _OLD
+
+
+def _when(monitor: Monitor, shot: ShotImage) -> str:
+    if is_old(monitor, shot):
+        return f"{duration(age(monitor, shot))} ago"
+    return clock(shot.time)
+
+
+def readout(picture: Picture, x: float, y: float, geometry_known: bool) -> str:
+    """Return what is under a point of the picture: value, coordinates, panel, resolution; empty beside the pixels."""
+    place = picture.assembly.locate(x, y)
+    if place is None:
+        return ""
+    value = value_text(picture.value_at(x, y))
+    parts = [f"{value} ADU" if picture.counts_at(x, y) else f"masked ({value})", f"fs {place.fs:.1f} ss {place.ss:.1f}"]
+    if geometry_known:
+        detector = picture.assembly.detector
+        parts.append(f"panel {plain(detector.panels[place.panel].name, 30)}")
+        if detector.beam is not None:
+            parts.append(said(float(detector.resolution(place.fs, place.ss, place.panel)[0]), "Å", 2))
+    return " · ".join(parts)
+
+
+def value_text(value: float) -> str:
+    """Return a pixel's value: whole numbers in groups of three digits, others with one decimal."""
+    if isinstance(value, int):
+        return count(value)
+    if not np.isfinite(value):
+        return "no number"
+    return f"{value:.1f}" if abs(value) < 1e5 else f"{value:.2e}"
+
+
+def nothing_to_show(monitor: Monitor) -> str:
+    """Return why no shot is shown, as a sentence."""
+    if monitor.shot_problem:
+        return _sentence(monitor.shot_problem)
+    if not monitor.live:
+        return "Waiting for the chosen shot."
+    status = monitor.status
+    if status is None:
+        return "Nothing has been heard of a processor yet."
+    counts = status.totals.counts
+    n_indexed, n_hits = counts.get(State.INDEXED, 0), counts.get(State.INDEXED, 0) + counts.get(State.HIT, 0)
+    n_seen = n_hits + counts.get(State.BLANK, 0)
+    if not n_seen:
+        return _no_frames(status)
+    if monitor.follow == "indexed" and not n_indexed:
+        return f"No indexed shot yet: {_hits_so_far(monitor, n_hits, n_seen)}."
+    if monitor.follow == "hit" and not n_hits:
+        return f"No hit yet among {count(n_seen)} frames."
+    return "Waiting for the next picture."
+
+
+def _hits_so_far(monitor: Monitor, n_hits: int, n_seen: int) -> str:
+    if not n_hits:
+        return f"no hits among {count(n_seen)} frames"
+    said_of_spots = ""
+    if len(monitor.hits):
+        said_of_spots = f", half of them with fewer than {np.median(monitor.hits.hits['n_peaks']) + 1:.0f} spots"
+    return f"{count(n_hits)} {'hit' if n_hits == 1 else 'hits'} among {count(n_seen)} frames{said_of_spots}"
+
+
+def _no_frames(status: Status) -> str:
+    source = f" from {plain(status.source, 60)}" if status.source else ""
+    if status.word in ("FINISHED", "STOPPED"):
+        return f"No frames came{source}."
+    return f"Waiting for frames{source} since {clock(status.since)}."
+
+
+def _sentence(text: str) -> str:
+    text = plain(text, 300).strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
+
+
+def without_pixels(problem: str) -> str:
+    """Return why a shot is shown without its pixels, or without its geometry, as a sentence."""
+    return _sentence(problem or "the pixels of this shot are not to be had")
