@@ -2,6 +2,7 @@
 
 from collections import deque
 
+from braggwatch.processing.proportion import wilson_interval
 from braggwatch.streamer.feed_messages import (
     CrystalSeen,
     History,
@@ -25,24 +26,12 @@ N_MARKS = 200
 
 
 def wilson(n: int, of: int) -> Rate:
-    """Return a proportion with its 95 % interval.
+    """Return a proportion with its 95 % interval; an empty one where there is nothing to divide by.
 
     Raises ValueError when n does not lie within 0 and of.
-
-    E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209: honest also near 0 and 1, and with few frames.
     """
-    if not 0 <= n <= of:
-        raise ValueError(f"a proportion needs 0 <= n <= of; found n = {n} of {of}")
-    if of == 0:
-        return Rate()
-    z = 1.959963984540054
-    p = n / of
-    centre = p + z * z / (2 * of)
-    half = z * (p * (1 - p) / of + z * z / (4 * of * of)) ** 0.5
-    scale = 1 + z * z / of
-    low = (centre - half) / scale if n > 0 else 0.0
-    high = (centre + half) / scale if n < of else 1.0
-    return Rate(n, of, low, high)
+    low, high = wilson_interval(n, of)
+    return Rate(n, of, float(low), float(high)) if of else Rate()
 
 
 class Statistics:
