@@ -159,7 +159,8 @@ def style_plot(plot: pg.PlotItem, theme: Theme) -> None:
     plot.showGrid(x=True, y=True, alpha=GRID_ALPHA)
     if plot.legend is not None:
         plot.legend.setLabelTextColor(theme.text)
-        plot.legend.setLabelTextSize(f"{AXIS_PX}px")
+        for _, label in plot.legend.items:  # takes new colours only with its text
+            label.setText(label.text, color=theme.text, size=f"{AXIS_PX}px")
         background = QColor(theme.panel)
         background.setAlpha(190)
         plot.legend.setBrush(QBrush(background))
