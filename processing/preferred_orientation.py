@@ -29,7 +29,9 @@ class PoleTest:
     eigenvalues: tuple[float, float, float]
     """Of the orientation tensor, largest first; a third each for uniform poles; they add up to 1."""
     axis: tuple[float, float, float]
-    """Where poles gather most: the eigenvector of the largest eigenvalue, lab frame, z not negative."""
+    """The eigenvector whose eigenvalue is furthest from a third: lab frame, z not negative."""
+    gathers: bool
+    """Whether poles gather about `axis`, rather than avoid it."""
 
 
 def equivalent_axes(axis: int, rotations: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -110,11 +112,14 @@ class PoleSums:
         order = float((self._means[part] ** 2).sum() / self.n / self._power[of_degree])
         freedom = 5 if of_degree == 0 else 9
         values, vectors = np.linalg.eigh(self._tensor / self.n)
-        largest = vectors[:, 2] * (-1.0 if vectors[2, 2] < 0 else 1.0)
+        # in ascending order: either the first or the last is furthest from a third
+        gathers = bool(values[2] - 1 / 3 >= 1 / 3 - values[0])
+        axis = vectors[:, 2 if gathers else 0]
+        axis = axis * (-1.0 if axis[2] < 0 else 1.0)
         return PoleTest(
             self.n, float(np.sqrt(order)), float(chdtrc(freedom, freedom * self.n * order)), 2 + 2 * of_degree,
-            (float(values[2]), float(values[1]), float(values[0])),
-            (float(largest[0]), float(largest[1]), float(largest[2])),
+            (float(values[2]), float(values[1]), float(values[0])), (float(axis[0]), float(axis[1]), float(axis[2])),
+            gathers,
         )  # fmt: skip
 
 

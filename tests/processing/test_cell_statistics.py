@@ -13,7 +13,7 @@ def lattices(n: int, outliers: float, seed: int) -> np.ndarray:
     wrong = int(n * outliers)
     values = np.r_[random.normal(79.2, 0.1, n - wrong), random.uniform(75.2, 83.2, wrong)]
     random.shuffle(values)
-    return values
+    return np.asarray(values)
 
 
 @pytest.mark.parametrize(("n", "outliers"), [(10, 0.0), (59, 0.2), (60, 0.0), (100, 0.3), (1000, 0.6), (100_000, 0.3)])

@@ -55,7 +55,16 @@ def test_the_axis_is_where_poles_gather() -> None:
     assert test is not None
     np.testing.assert_allclose(np.abs(test.axis), np.abs(turn.apply([0, 0, 1])), atol=0.03)
     assert test.eigenvalues[0] > 0.98 and sum(test.eigenvalues) == pytest.approx(1)
-    assert test.axis[2] >= 0
+    assert test.axis[2] >= 0 and test.gathers
+
+
+def test_an_axis_that_poles_avoid_is_told_from_one_where_they_gather() -> None:
+    random = np.random.default_rng(1)
+    about_y = Rotation.from_euler("y", random.uniform(0, 360, (200, 1)), degrees=True)
+    tilt = Rotation.from_rotvec(random.normal(0, 0.05, (200, 3)))
+    test = summed(TETRAGONAL.A @ (tilt * about_y).inv().as_matrix(), C_STAR).test()
+    assert test is not None and not test.gathers
+    np.testing.assert_allclose(np.abs(test.axis), [0, 1, 0], atol=0.05)
 
 
 def test_lattices_that_come_in_parts_count_as_if_they_came_at_once() -> None:
