@@ -17,6 +17,7 @@ import msgspec
 import zmq
 
 from braggwatch.streamer.archive_messages import (
+    MAX_OUT,
     Answer,
     HitsWanted,
     Refusal,
@@ -42,8 +43,11 @@ MAX_REQUEST_BYTES = 65536
 MAX_TOKEN_BYTES = 32
 REQUEST_LIMIT = 16
 """Requests kept of a viewer while others are served; what is more waits at that viewer."""
-SEND_LIMIT = 4
-"""Answers kept for a viewer that is slow to take them, of up to some 20 MB each; further ones are dropped."""
+SEND_LIMIT = 2 * MAX_OUT
+"""Answers kept for a viewer that is slow to take them, shots of some 20 MB among them; further ones are dropped.
+
+Twice what `ArchiveClient` asks at a time, because ZeroMQ learns only by halves of this how much was taken.
+"""
 COPIED_BYTES = 65536
 """Smaller answers are copied, which costs less than keeping them."""
 TURN_MS = 200

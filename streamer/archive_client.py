@@ -13,17 +13,15 @@ import numpy as np
 import zmq
 
 from braggwatch.processing.frame import image_nbytes
-from braggwatch.streamer.archive_messages import Answer, Refusal, Request, Shot, ShotWanted
+from braggwatch.streamer.archive_messages import MAX_OUT, Answer, Refusal, Request, Shot, ShotWanted
 from braggwatch.streamer.feed_client import snapshot_address
 from braggwatch.streamer.messages import unpack_peaks
 from braggwatch.streamer.picture_messages import MAX_PIXELS, ShotImage
 
 MAX_ANSWER_BYTES = 128 * 2**20
 """What is larger is not even received: the connection is cut, and made again with the next question."""
-MAX_OUT = 8
-"""Questions that the archive is asked at a time."""
 MAX_SHOTS_OUT = 2
-"""Shots among them, so that the shot wanted last never waits for more than two others."""
+"""Shots among those asked at a time, so that the one wanted last never waits for more than two others."""
 MAX_WAITING = 64
 """Further questions that may wait."""
 MAX_SHOTS_WAITING = 16

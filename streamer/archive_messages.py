@@ -7,6 +7,8 @@ from braggwatch.streamer.picture_messages import ShotImage
 
 MAX_ROWS = 2000
 """In one answer."""
+MAX_OUT = 4
+"""Questions that a viewer may have asked without having an answer; more of them may never be answered."""
 
 
 class HitsWanted(msgspec.Struct, frozen=True, tag="hits"):

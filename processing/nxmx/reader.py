@@ -52,13 +52,13 @@ class NXmxReader:
         """
         try:
             # Whoever sees an image's number finds the rest of it (`NXmxWriter.flush`).
-            self._numbers.id.refresh()
+            self._numbers.refresh()
             if not 0 <= entry < len(self._numbers):
                 return None
             found = int(self._numbers[entry])
             if found != number:
                 raise ImageFileError(f"{self.path}: image {entry} is frame {found}, expected frame {number}")
-            self._pixels.id.refresh()
+            self._pixels.refresh()
             return self._read(entry)
         except _BROKEN as error:
             if isinstance(error, ImageFileError):
@@ -114,7 +114,7 @@ class NXmxReader:
 
     def _beam(self) -> Beam | None:
         wavelengths = self._file["entry/instrument/beam/incident_wavelength"]
-        wavelengths.id.refresh()
+        wavelengths.refresh()
         known = np.asarray(wavelengths[:1], np.float64)
         return Beam(HC / float(known[0])) if known.size and known[0] > 0 else None
 
