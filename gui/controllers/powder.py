@@ -6,8 +6,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.image_rings import Ring
+from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.powder_picture import PowderLayout, levels_of, unpacked_pixels, unpacked_profile
 from braggwatch.processing.detector import Detector
 from braggwatch.streamer.picture_messages import Powder, PowderKind
