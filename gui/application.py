@@ -10,7 +10,7 @@ from types import FrameType
 from PyQt5.QtCore import QStandardPaths, Qt
 from PyQt5.QtWidgets import QApplication
 
-from braggwatch.gui.assembly import Assembly
+from braggwatch.gui.composition import Composition
 from braggwatch.gui.link import Link
 
 log = logging.getLogger(__name__)
@@ -24,10 +24,10 @@ def run(address: str, memory: Path | None = None) -> int:
     """
     application = make_application()
     with Link(address) as link:
-        assembly = Assembly(link, memory or default_memory())
-        assembly.complaints.watch_slots()
-        _close_on_signals(assembly.window.close)
-        assembly.open()
+        composition = Composition(link, memory or default_memory())
+        composition.complaints.watch_slots()
+        _close_on_signals(composition.window.close)
+        composition.open()
         return int(application.exec())
 
 

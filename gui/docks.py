@@ -23,6 +23,7 @@ class Docks:
             dock = QDockWidget(panel.title.upper(), window)
             dock.setObjectName(panel.name)
             panel.setMinimumSize(*SMALLEST)
+            panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
             dock.setWidget(panel)
             dock.hide()
             self.by_name[panel.name] = dock
@@ -48,9 +49,11 @@ class Docks:
             return
         self._window.addDockWidget(Qt.DockWidgetArea.TopDockWidgetArea, first)
         self._split(layout)
-        for name in names(layout):
-            if name in self.by_name:
-                self.by_name[name].show()
+        shown = [self.by_name[name] for name in names(layout) if name in self.by_name]
+        for dock in self.by_name.values():
+            if dock not in shown:
+                self._window.tabifyDockWidget(shown[-1], dock)  # where it comes up when it is wanted
+            dock.setVisible(dock in shown)
         self._raise_fronts(layout)
         area = self._window.contentsRect()
         self._size(layout, area.width(), area.height())

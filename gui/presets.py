@@ -27,49 +27,76 @@ class Tabs:
 
 Layout = Row | Column | Tabs
 
-SIDE = Tabs(("headline",)), Tabs(("ledger", "health"))
+ROOMY_PX = 1000
+"""Height of a window from which on three panels above each other can be read."""
 
-PRESETS: dict[str, Layout] = {
-    "control room": Column(
-        (
+
+def _tabs(*names: str) -> Tabs:
+    return Tabs(names)
+
+
+def _row(*parts: tuple[Layout, float]) -> Row:
+    return Row(parts)
+
+
+def _column(*parts: tuple[Layout, float]) -> Column:
+    return Column(parts)
+
+
+_NUMBERS = _column((_tabs("headline"), 60), (_tabs("ledger", "health"), 40))
+_CONTROL_ROOM = _column(
+    (
+        _row(
+            (_NUMBERS, 17),
+            (_tabs("image"), 53),
             (
-                Row(
-                    (
-                        (Column(((SIDE[0], 6), (SIDE[1], 4))), 17),
-                        (Tabs(("image",)), 53),
-                        (
-                            Column(
-                                (
-                                    (Tabs(("cells", "orientations")), 4),
-                                    (Tabs(("resolution", "peakogram")), 3),
-                                    (Tabs(("powder", "crystal")), 4),
-                                )
-                            ),
-                            30,
-                        ),
-                    )
+                _column(
+                    (_tabs("cells", "orientations"), 36),
+                    (_tabs("resolution", "peakogram"), 28),
+                    (_tabs("powder", "crystal"), 36),
                 ),
-                66,
+                30,
             ),
-            (Tabs(("rates", "hits")), 19),
-            (Tabs(("film_strip",)), 15),
-        )
+        ),
+        66,
     ),
-    "tuning": Row(
-        (
-            (Column(((Tabs(("image",)), 80), (Tabs(("film_strip", "rates")), 20))), 66),
-            (Column(((Tabs(("tuning",)), 75), (Tabs(("headline", "ledger", "health")), 25))), 34),
-        )
+    (_tabs("rates", "hits"), 19),
+    (_tabs("film_strip"), 15),
+)
+_SMALL_CONTROL_ROOM = _column(
+    (
+        _row(
+            (_NUMBERS, 20),
+            (_tabs("image"), 48),
+            (
+                _column(
+                    (_tabs("cells", "orientations", "crystal"), 50), (_tabs("resolution", "peakogram", "powder"), 50)
+                ),
+                32,
+            ),
+        ),
+        74,
     ),
-    "quality": Row(
-        (
-            (Column(((Tabs(("cells",)), 55), (Tabs(("resolution",)), 45))), 36),
-            (Column(((Tabs(("orientations",)), 55), (Tabs(("peakogram",)), 45))), 30),
-            (Column(((Tabs(("powder", "image")), 50), (Tabs(("crystal", "headline")), 25), (Tabs(("hits",)), 25))), 34),
-        )
-    ),
-}
-"""By name, as in the menu; the first one is what a new user sees."""
+    (_tabs("rates", "film_strip", "hits"), 26),
+)
+_TUNING = _row(
+    (_column((_tabs("image"), 80), (_tabs("film_strip", "rates"), 20)), 66),
+    (_column((_tabs("tuning"), 75), (_tabs("headline", "ledger", "health"), 25)), 34),
+)
+_QUALITY = _row(
+    (_column((_tabs("cells"), 60), (_tabs("resolution"), 40)), 36),
+    (_column((_tabs("orientations"), 50), (_tabs("peakogram"), 50)), 30),
+    (_column((_tabs("powder", "image"), 55), (_tabs("crystal", "hits", "headline"), 45)), 34),
+)
+
+PRESETS = ("control room", "tuning", "quality")
+"""As in the menu; the first one is what a new user sees."""
+
+
+def preset(name: str, height: int) -> Layout:
+    """Return a layout by its name, for a window of a height in px; raises KeyError where there is none."""
+    control_room = _CONTROL_ROOM if height >= ROOMY_PX else _SMALL_CONTROL_ROOM
+    return {"control room": control_room, "tuning": _TUNING, "quality": _QUALITY}[name]
 
 
 def names(layout: Layout) -> Iterator[str]:

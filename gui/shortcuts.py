@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from PyQt5.QtCore import QEvent, QObject, Qt
-from PyQt5.QtWidgets import QFrame, QGridLayout, QLabel, QSizePolicy, QWidget
+from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from braggwatch.gui.theme import SPACE, TITLE_PX, Theme
 
@@ -18,10 +18,14 @@ class ShortcutOverview(QFrame):
         super().__init__(window)
         self.setObjectName("shortcuts")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._layout = QGridLayout(self)
-        self._layout.setContentsMargins(*(4 * SPACE,) * 4)
-        self._layout.setHorizontalSpacing(6 * SPACE)
-        self._layout.setVerticalSpacing(2 * SPACE)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(*(4 * SPACE,) * 4)
+        layout.setSpacing(6 * SPACE)
+        self._columns = [QVBoxLayout() for _ in range(N_COLUMNS)]
+        for column in self._columns:
+            column.setSpacing(2 * SPACE)
+            column.setAlignment(Qt.AlignmentFlag.AlignTop)
+            layout.addLayout(column)
         self._sections: list[QLabel] = []
         self._keys: list[tuple[str, list[tuple[str, str]]]] = []
         window.installEventFilter(self)
@@ -40,12 +44,11 @@ class ShortcutOverview(QFrame):
         for label in self._sections:
             label.deleteLater()
         self._sections = [self._section(theme, menu, entries) for menu, entries in self._keys]
-        # The longest sections first, each into the shorter column.
-        rows = [0] * N_COLUMNS
-        for label in self._sections:
-            column = rows.index(min(rows))
-            self._layout.addWidget(label, rows[column], column, Qt.AlignmentFlag.AlignTop)
-            rows[column] += 1
+        filled = [0] * N_COLUMNS
+        for label, (_, entries) in zip(self._sections, self._keys, strict=True):
+            column = filled.index(min(filled))
+            self._columns[column].addWidget(label)
+            filled[column] += len(entries) + 2
 
     def toggle(self) -> None:
         """Show it in the middle of the window, or put it away."""
@@ -85,7 +88,6 @@ class ShortcutOverview(QFrame):
             self,
         )
         label.setTextFormat(Qt.TextFormat.RichText)
-        label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         return label
 
     def _place(self) -> None:

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from PyQt5.QtCore import QByteArray, Qt
 from PyQt5.QtGui import QCloseEvent
-from PyQt5.QtWidgets import QMainWindow, QToolBar
+from PyQt5.QtWidgets import QApplication, QMainWindow, QToolBar
 
 from braggwatch.gui.actions import Actions
 from braggwatch.gui.docks import Docks
 from braggwatch.gui.monitor import Follow, Monitor
 from braggwatch.gui.panels.panel import Panel
-from braggwatch.gui.presets import PRESETS
+from braggwatch.gui.presets import PRESETS, preset
 from braggwatch.gui.remembered import Remembered, recall, remember
 from braggwatch.gui.shortcuts import ShortcutOverview
+from braggwatch.gui.style import apply_style
 from braggwatch.gui.theme import THEMES, Theme
 
 FIRST_SIZE = 1600, 960
@@ -54,20 +55,25 @@ class Window(QMainWindow):
         self.set_theme(self.theme)
         self.resize(*FIRST_SIZE)
         layout = remembered.unpacked() if remembered.docks == tuple(sorted(self.docks.by_name)) else None
-        if layout is not None and self.restoreState(QByteArray(layout[1]), LAYOUT_VERSION):
+        if layout is not None:
             self.restoreGeometry(QByteArray(layout[0]))
-            self._note_preset(remembered.preset)
-        else:
-            self.arrange(remembered.preset if remembered.preset in PRESETS else next(iter(PRESETS)))
+        self.arrange(remembered.preset if remembered.preset in PRESETS else PRESETS[0])
+        if layout is not None:
+            self.restoreState(QByteArray(layout[1]), LAYOUT_VERSION)
 
-    def arrange(self, preset: str) -> None:
-        """Lay the panels out by a preset."""
-        self.docks.arrange(PRESETS[preset])
-        self._note_preset(preset)
+    def arrange(self, name: str) -> None:
+        """Lay the panels out by a preset, as it suits the window's size."""
+        self.overview.hide()
+        self.docks.arrange(preset(name, self.height()))
+        self.preset = name
+        self.menus.by_name[f"preset {name}"].setChecked(True)
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours, everywhere."""
         self.theme = theme
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            apply_style(application, theme)
         for panel in self._panels:
             panel.set_theme(theme)
         self.overview.set_theme(theme)
@@ -88,13 +94,7 @@ class Window(QMainWindow):
 
     def toggle_tuning(self) -> None:
         """Show the tuning layout, or go back to the first one."""
-        self.arrange("tuning" if self.preset != "tuning" else next(iter(PRESETS)))
-
-    def _note_preset(self, preset: str) -> None:
-        self.preset = preset
-        action = self.menus.by_name.get(f"preset {preset}")
-        if action is not None:
-            action.setChecked(True)
+        self.arrange("tuning" if self.preset != "tuning" else PRESETS[0])
 
     def _add_strip(self, strip: Panel) -> None:
         bar = QToolBar("Strip", self)
@@ -128,11 +128,10 @@ class Window(QMainWindow):
             ("last", "Last shot", "End", ALL),
         ):
             actions.add("Shot", name, text, key, partial(monitor.step, by))
-        for number, preset in enumerate(PRESETS, 1):
+        for number, name in enumerate(PRESETS, 1):
             actions.add_choice(
-                "View", "preset", f"preset {preset}", f"Layout “{preset}”", f"Ctrl+{number}",
-                partial(self.arrange, preset),
-            )  # fmt: skip
+                "View", "preset", f"preset {name}", f"Layout “{name}”", f"Ctrl+{number}", partial(self.arrange, name)
+            )
         actions.add("View", "tuning", "Tuning, and back", "T", self.toggle_tuning)
         actions.add_separator("View")
         actions.add_submenu("View", "Panels", self.docks.actions())

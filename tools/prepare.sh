@@ -55,8 +55,17 @@ if [ "$(cat ".venv/installed-$1" 2>/dev/null)" != "$wanted" ]; then
     echo "$wanted" >".venv/installed-$1"
 fi
 
-# The wheels of PyQt5 expect these of the system, and pytest-qt loads them whichever tests are run.
-if [ "$1" = test ] && ! .venv/bin/python -c 'from PyQt5 import QtWidgets' 2>/dev/null; then
-    apt_install "Qt" libgl1 libglib2.0-0 libegl1 libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 libxcb-icccm4 \
-        libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 libxcb-xkb1
+# What the wheels of PyQt5 expect of the system; `braggwatch gui` names the same where something is missing.
+qt_packages="libgl1 libglib2.0-0 libegl1 libdbus-1-3 libfontconfig1 fonts-dejavu-core libx11-xcb1 libxkbcommon-x11-0
+    libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0
+    libxcb-xkb1"
+lacks_libraries() { ldd .venv/lib/python3*/site-packages/PyQt5/Qt5/plugins/platforms/libqxcb.so | grep -q 'not found'; }
+
+if [ "$1" = test ] && { lacks_libraries || ! command -v Xvfb >/dev/null; }; then
+    # pytest-qt loads Qt whichever tests are run, and one of them opens the window on a screen of its own.
+    # shellcheck disable=SC2086
+    apt_install "Qt" $qt_packages xvfb
+elif [ "$1" = demo ] && [ -n "${DISPLAY-}${WAYLAND_DISPLAY-}" ] && lacks_libraries; then
+    # shellcheck disable=SC2086
+    apt_install "The window" $qt_packages || say "Until then the demo is shown in the terminal."
 fi

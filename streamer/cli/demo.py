@@ -1,12 +1,14 @@
-"""`braggwatch demo`: a simulated detector, the processor and the view, each a process of its own."""
+"""`braggwatch demo`: a simulated detector, the processor and the window or view, each a process of its own."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,69 +18,95 @@ import typer
 from braggwatch.processing.simulation.demo import LYSOZYME
 from braggwatch.streamer.cli.console import output, say
 from braggwatch.streamer.cli.free_ports import free_ports
+from braggwatch.streamer.cli.gui import has_display, open_window, window_problem
 from braggwatch.streamer.cli.simulate import open_pool
 from braggwatch.streamer.daq_simulator.report import SimulatorReport
 from braggwatch.streamer.feed_client import FeedClient
+from braggwatch.streamer.feed_messages import Finished
 from braggwatch.streamer.settings import Settings, parse_settings
 from braggwatch.streamer.terminal import print_summary, watch_feed
 from braggwatch.streamer.truth import compare_with_truth
 
 START_PATIENCE_S = 180.0
 """The very first start compiles every kernel."""
+LAST_WORD_S = 60.0
+SHORT, LONG = 1000, 10_000
+"""Frames that are sent where nothing else is said: with the view in the terminal, and with the window."""
+BYTES_A_FRAME = 800_000
+"""What a frame of the window's demonstration takes on disk; half of them are hits of 1.4 MB, each dumped once."""
 
 
 def demo(
-    frames: Annotated[int, typer.Option(min=1, help="Frames to send.")] = 1000,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=1, help="Frames to send; 1000, or with the window at most 10 000.", show_default=False),
+    ] = None,
     rate: Annotated[float, typer.Option(min=0.1, help="Frames a second.")] = 50.0,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
     directory: Annotated[
         Path | None, typer.Option(help="Folder for everything the demo writes; a new one here if left out.")
     ] = None,
+    window: Annotated[
+        bool | None, typer.Option(help="Open the window; the default where there is a display.", show_default=False)
+    ] = None,
 ) -> None:
     """Show it at work: lysozyme stills of 4 Mpx, half of them hits, from a simulated EIGER2 over ZeroMQ.
 
-    Ends by itself with a summary, checked against what the simulator knows to be true.
+    Ends with a summary, checked against what the simulator knows to be true: by itself in a terminal, or when its
+    window is closed.
     """
+    in_window = _window_wanted(window)
     folder = (directory or Path(f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}")).absolute()
     folder.mkdir(parents=True, exist_ok=directory is not None)
+    n_frames = frames or (min(LONG, _frames_that_fit(folder)) if in_window else SHORT)
     detector, feed_address = (f"tcp://127.0.0.1:{port}" for port in free_ports(3)[:2])  # the feed takes two
-    settings = demo_settings(folder, workers, detector=detector, feed=feed_address)
+    settings = demo_settings(folder, workers, detector=detector, feed=feed_address, dump_once=in_window)
     settings_file, pool_file, report_file = (folder / n for n in ("demo.toml", "stills.h5", "sent.json"))
     settings_file.write_text(settings.as_toml(), encoding="utf-8")
     pool = open_pool(pool_file, 0.5, seed=1)
+    # With the window the processor goes on after the last frame, so that every shot can still be opened.
+    until = () if in_window else ("--series", "1")
     with (
-        _program("process", str(settings_file), "--series", "1", "--no-view", log=folder / "process.log") as processor,
+        _program("process", str(settings_file), *until, "--no-view", log=folder / "process.log") as processor,
         FeedClient(feed_address) as feed,
     ):
         say("Starting the processor; the first start compiles its kernels, which takes a minute or two …")
         _wait_for_workers(feed, workers, processor, folder / "process.log")
         with _program(
-            "simulate", "--address", detector, "--pool", str(pool_file), "--frames", str(frames), "--rate", str(rate),
-            "--report", str(report_file), log=folder / "simulate.log",
+            "simulate", "--address", detector, "--pool", str(pool_file), "--frames", str(n_frames),
+            "--rate", str(rate), "--report", str(report_file), log=folder / "simulate.log",
         ) as simulator, _stopping(processor, if_fails=simulator):  # fmt: skip
-            finished = watch_feed(feed_address, until_finished=True)
+            if in_window:
+                say(f"Sending {n_frames} frames. Close the window to end; {folder} keeps what was found.")
+                finished, all_sent = _show_window(feed, processor, simulator)
+            else:
+                finished, all_sent = watch_feed(feed_address, until_finished=True), True
         if simulator.returncode:
             log = (folder / "simulate.log").read_text(errors="replace")
             raise OSError(f"the simulated detector failed; its log says:\n{log}")
-    sent = SimulatorReport.read(report_file)
     if finished is None:
         raise OSError(f"the processor ended without a summary; see {folder / 'process.log'}")
-    print_summary(finished, sent=sum(series.whole for series in sent.series))
+    sent = SimulatorReport.read(report_file).series
+    print_summary(finished, sent=sum(series.whole for series in sent) if all_sent else None)
     output.print(
         compare_with_truth(settings.experiment.record, pool, LYSOZYME).in_words(), markup=False, soft_wrap=True
     )
     output.print(f"Everything of this demo is in {folder}", markup=False, soft_wrap=True)
 
 
-def demo_settings(folder: Path, workers: int, *, detector: str, feed: str) -> Settings:
-    """Return the settings of the demonstration: its files in `folder`, the addresses of detector and feed."""
+def demo_settings(folder: Path, workers: int, *, detector: str, feed: str, dump_once: bool = False) -> Settings:
+    """Return the settings of the demonstration: its files in `folder`, the addresses of detector and feed.
+
+    Indexed shots are dumped twice, as hits and as indexed ones, or only as hits.
+    """
+    stages = ["hitfind", "dump:hit", "index", "dump:indexed"]
     return parse_settings(
         {
             "experiment": {
                 "name": "demo", "record": str(folder / "record.sqlite"), "quarantine": str(folder / "quarantine"),
             },
             "source": {"type": "dectris-v2", "address": detector},
-            "chain": {"stages": ["hitfind", "dump:hit", "index", "dump:indexed"]},
+            "chain": {"stages": stages[:-1] if dump_once else stages},
             "hub": {"drop": "never"},
             "engine": {"workers": workers},
             "feed": {"address": feed},
@@ -86,6 +114,47 @@ def demo_settings(folder: Path, workers: int, *, detector: str, feed: str) -> Se
             "index": {"cell": "79.2 79.2 38.0 90 90 90 P43212"},
         }
     )  # fmt: skip
+
+
+def _window_wanted(window: bool | None) -> bool:
+    if window is False or (window is None and not has_display()):
+        return False
+    problem = window_problem()
+    if problem and window:
+        raise OSError(problem)
+    if problem:
+        say(f"No window: {problem}.")
+    return not problem
+
+
+def _frames_that_fit(folder: Path) -> int:
+    """Return how many frames take half of the disk's free space."""
+    return max(SHORT, shutil.disk_usage(folder).free // 2 // BYTES_A_FRAME)
+
+
+def _show_window(
+    feed: FeedClient, processor: "subprocess.Popen[bytes]", simulator: "subprocess.Popen[bytes]"
+) -> tuple[Finished | None, bool]:
+    """Show the window until it is closed, and stop everything; the last word, and whether all frames were sent."""
+    window = open_window(feed.address)
+    try:
+        with suppress(KeyboardInterrupt):  # which stops the others in good order as well
+            while window.poll() is None and processor.poll() is None:
+                feed.poll(0.2)
+    finally:
+        if window.poll() is None:
+            window.terminate()
+        window.wait()
+        all_sent = simulator.poll() is not None
+        if not all_sent:
+            simulator.send_signal(signal.SIGINT)
+            simulator.wait()
+        if processor.poll() is None:
+            processor.terminate()
+    deadline = time.monotonic() + LAST_WORD_S
+    while feed.finished is None and time.monotonic() < deadline:
+        feed.poll(0.2)
+    return feed.finished, all_sent
 
 
 @contextmanager

@@ -3,12 +3,10 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from braggwatch.streamer.cli.console import say
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
 
 QT_PACKAGES = (
@@ -53,8 +51,8 @@ def window_problem() -> str:
         return ""
     if "could not connect to display" in probe.stderr:
         return f"the display {os.environ.get('DISPLAY') or os.environ.get('WAYLAND_DISPLAY')} cannot be reached"
-    said = probe.stderr.strip().splitlines()
+    said = [line for line in probe.stderr.splitlines() if line.startswith(("ImportError", "qt."))]
     return (
-        f"Qt cannot open a window here ({said[-1] if said else f'exit code {probe.returncode}'}); most often libraries "
+        f"Qt cannot open a window here ({said[0] if said else f'exit code {probe.returncode}'}); most often libraries "
         f"of the system are missing: sudo apt-get install {QT_PACKAGES}"
     )
