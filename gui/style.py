@@ -22,7 +22,7 @@ QMainWindow::separator { background: $window; width: ${half}px; height: ${half}p
 QMainWindow::separator:hover { background: $line; }
 QDockWidget { color: $quiet; font-size: ${title_px}px; font-weight: 600; }
 QDockWidget::title { background: $panel; padding: 5px ${space}px; text-align: left; }
-QDockWidget > QWidget { background: $panel; }
+Panel { background: $panel; color: $text; }
 QMenuBar::item { padding: 3px ${space}px; background: transparent; }
 QMenuBar::item:selected, QMenu::item:selected { background: $chosen; color: $text; }
 QMenu { background: $panel; color: $text; border: 1px solid $line; padding: ${half}px 0; }

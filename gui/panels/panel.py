@@ -1,5 +1,6 @@
 """What all panels have in common."""
 
+from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QWidget
 
 from braggwatch.gui.theme import DARK, Theme
@@ -17,6 +18,7 @@ class Panel(QWidget):
         super().__init__()
         self.theme: Theme = DARK
         self.setObjectName(self.name)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)  # or the stylesheet would not colour it
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours; panels that draw override this, and call it."""

@@ -18,7 +18,11 @@ _CLOCK_STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
 )  # fmt: skip
 _PX_PER_CLOCK = 80
-_PX_PER_LEGEND_COLUMN = 110
+_PX_PER_LEGEND_COLUMN = 90
+_PX_PER_LEGEND_ROW = 17
+_MOST_LEGEND = 0.45
+"""Of the height; a legend that would take more is left out."""
+_LEAST_LABELLED_PX = 160
 
 
 @dataclass(frozen=True)
@@ -112,11 +116,14 @@ class Plot(pg.PlotWidget):
 
     clicked = pyqtSignal(float, float)
     """Where in the plot, in the units of its axes; not sent after dragging."""
+    double_clicked = pyqtSignal()
+    """Everything is shown again."""
 
     def __init__(self, x: Quantity, y: Quantity, *, clock: bool = False) -> None:
         """Label the axes; with `clock`, x is s since 1970 and shown as the local time of day."""
         axes = {"bottom": ClockAxis("bottom")} if clock else {}
         super().__init__(axisItems=axes)
+        self._clock = clock
         self.theme: Theme = DARK
         self._coloured: list[tuple[Any, str, dict[str, Any]]] = []
         self.plotItem.setMenuEnabled(False)
@@ -141,7 +148,7 @@ class Plot(pg.PlotWidget):
 
     def add_legend(self) -> None:
         """Name the curves inside, at the top left; call it before they are added."""
-        self.plotItem.addLegend(offset=(SPACE, SPACE // 2), labelTextSize="11px", horSpacing=16, verSpacing=-4)
+        self.plotItem.addLegend(offset=(SPACE, SPACE // 2), labelTextSize="11px", horSpacing=8, verSpacing=-4)
 
     def add_curve(self, name: str, colour: str, pen_style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> Any:
         """Return a curve (`setData`) that is broken at NaN; `name` is for the legend, empty to leave it out."""
@@ -167,9 +174,9 @@ class Plot(pg.PlotWidget):
         self._empty.setText(sentence)
         self._empty.setVisible(bool(sentence))
         self.plotItem.vb.childGroup.setVisible(not sentence)
-        if self.plotItem.legend is not None:
-            self.plotItem.legend.setVisible(not sentence)
-        self._place_empty()
+        for side in ("left", "bottom", "right"):
+            self.plotItem.getAxis(side).setStyle(showValues=not sentence)
+        self._fit()
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
@@ -197,6 +204,7 @@ class Plot(pg.PlotWidget):
         """Show everything again."""
         super().mouseDoubleClickEvent(event)
         self.plotItem.enableAutoRange()
+        self.double_clicked.emit()
 
     def leaveEvent(self, event: QEvent) -> None:
         """Let go of what the mouse was over, so that no highlight stays."""
@@ -206,15 +214,32 @@ class Plot(pg.PlotWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fold the legend where the plot is narrow, and keep the sentence in the middle."""
         super().resizeEvent(event)
-        if not hasattr(self, "_empty"):
-            return  # while it is being made
+        if hasattr(self, "_empty"):  # not while it is being made
+            self._fit()
+
+    @property
+    def headroom(self) -> float:
+        """Which part of the height the legend takes, 0 to 0.45: curves that end below it are not covered."""
+        legend = self.plotItem.legend
+        if legend is None or not legend.isVisible():
+            return 0.0
+        return float(min((_rows_px(legend) + SPACE) / max(self.plotItem.vb.height(), 1.0), _MOST_LEGEND))
+
+    def _fit(self) -> None:
+        if self._clock:  # hours and minutes speak for themselves where there is little room
+            self.plotItem.getAxis("bottom").showLabel(self.height() >= _LEAST_LABELLED_PX)
         legend = self.plotItem.legend
         if legend is not None:
             names = max(len(legend.items), 1)
-            legend.setColumnCount(min(max((self.width() - 80) // _PX_PER_LEGEND_COLUMN, 1), names))
-        self._place_empty()
-
-    def _place_empty(self) -> None:
+            columns = min(max((self.width() - 80) // _PX_PER_LEGEND_COLUMN, 1), names)
+            if columns != legend.columnCount:
+                legend.setColumnCount(columns)
+            fits = _rows_px(legend) <= _MOST_LEGEND * self.plotItem.vb.height()
+            legend.setVisible(fits and not self.empty)
         inset = 2 * SPACE
         self._empty.setGeometry(self.rect().adjusted(inset, inset, -inset, -inset))
         self._empty.raise_()
+
+
+def _rows_px(legend: pg.LegendItem) -> int:
+    return -(-len(legend.items) // max(legend.columnCount, 1)) * _PX_PER_LEGEND_ROW
