@@ -1,5 +1,6 @@
 """What may be changed in the settings of a running processor, and what such a change comes to."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,25 +23,13 @@ def changed_settings(settings: Settings, tables: Tables) -> Settings:
     `tables` has the new values by table and key; None puts a key back to its default. Files are looked for and stages
     made, as before the first frame. Raises SettingsError, with a line for each fault.
     """
-    document: dict[str, dict[str, Any]] = {
-        "detector": settings.detector.model_dump(mode="json"),
-        "feed": settings.feed.model_dump(mode="json"),
-        "chain": settings.chain.model_dump(mode="json"),
-        **{name: dict(table) for name, table in settings.stages.items()},
-    }
-    for table, values in tables.items():
-        _refuse_what_is_fixed(settings, table, values)
-        merged = document.setdefault(table, {})
-        for key, value in values.items():
-            if value is None:
-                merged.pop(key, None)
-            else:
-                merged[key] = value
-    parsed = parse_settings(document)
-    changed = settings.model_copy(
-        update={"detector": parsed.detector, "feed": parsed.feed, "stages": parsed.stages},
-    )
-    _check(changed)
+    try:
+        changed = _changed(settings, tables)
+        changed.pipeline().check()
+    except SettingsError:
+        raise
+    except Exception as error:  # a user's own stage may raise anything when it is made
+        raise SettingsError(f"with these settings no frame can be processed: {error}") from error
     return changed
 
 
@@ -52,6 +41,26 @@ def describe_change(before: Settings, after: Settings, tables: Tables) -> str:
             pairs = zip(_in_force(before, table, key), _in_force(after, table, key), strict=True)
             said += [f"{table}.{key} {_short(old)} → {_short(new)}" for old, new in pairs if old != new][:1]
     return plain(", ".join(said), LONGEST_LABEL)
+
+
+def _changed(settings: Settings, tables: Tables) -> Settings:
+    document: dict[str, dict[str, Any]] = {
+        "detector": settings.detector.model_dump(mode="json"),
+        "feed": settings.feed.model_dump(mode="json"),
+        "chain": settings.chain.model_dump(mode="json"),
+        **{name: dict(table) for name, table in settings.stages.items()},
+    }
+    for table, values in tables.items():
+        _refuse_what_is_fixed(settings, table, values)
+        merged = document.setdefault(table, {})
+        for key, value in values.items():
+            _refuse_what_cannot_travel(table, key, value)
+            if value is None:
+                merged.pop(key, None)
+            else:
+                merged[key] = value
+    parsed = parse_settings(document)
+    return settings.model_copy(update={"detector": parsed.detector, "feed": parsed.feed, "stages": parsed.stages})
 
 
 def _refuse_what_is_fixed(settings: Settings, table: str, values: Mapping[str, Any]) -> None:
@@ -71,18 +80,18 @@ def _refuse_what_is_fixed(settings: Settings, table: str, values: Mapping[str, A
         )
 
 
+def _refuse_what_cannot_travel(table: str, key: str, value: Any) -> None:
+    """Settings go to the workers as JSON and into the record as TOML."""
+    try:
+        same = json.loads(json.dumps(value, allow_nan=False)) == value
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise SettingsError(f"[{table}] {key}: expected finite numbers, texts or lists of them, found {_short(value)}")
+
+
 def _belongs(stage: str, table: str) -> bool:
     return table in (stage, split_name(stage)[0])
-
-
-def _check(settings: Settings) -> None:
-    try:
-        settings.pipeline().check()
-        settings.as_toml(comments=False)
-    except SettingsError:
-        raise
-    except Exception as error:  # a user's own stage may raise anything when it is made
-        raise SettingsError(f"with these settings no frame can be processed: {error}") from error
 
 
 def _in_force(settings: Settings, table: str, key: str) -> Iterator[Any]:

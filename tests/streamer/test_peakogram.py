@@ -2,18 +2,19 @@
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 
 from braggwatch.streamer.messages import PEAK
 from braggwatch.streamer.peakogram import SHAPE, SpotCounts
 
 
-def shot(inverse_d: object, max_value: object) -> bytes:
+def shot(inverse_d: ArrayLike, max_value: ArrayLike) -> bytes:
     peaks = np.zeros(np.size(inverse_d), PEAK)
     peaks["inverse_d"], peaks["max_value"] = inverse_d, max_value
     return peaks.tobytes()
 
 
-def counts_of(spots: SpotCounts) -> np.ndarray:  # type: ignore[type-arg]
+def counts_of(spots: SpotCounts) -> NDArray[np.uint32]:
     message = spots.message()
     assert message.shape == SHAPE
     return np.frombuffer(message.counts, "<u4").reshape(message.shape)

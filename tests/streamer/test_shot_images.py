@@ -95,7 +95,7 @@ def received_frame(number: int) -> Frame:
     with zmq.Context() as context, context.socket(zmq.PAIR) as one, context.socket(zmq.PAIR) as other:
         one.bind("inproc://frame")
         other.connect("inproc://frame")
-        one.send(pixels)
+        one.send(pixels.tobytes())
         payload = other.recv(copy=False).buffer
     return msgspec.structs.replace(FRAME, series="s", number=number, payload=payload, shape=(1024, 1024))
 
