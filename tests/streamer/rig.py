@@ -48,6 +48,14 @@ def series() -> Series:
     )  # fmt: skip
 
 
+def pipeline_settings(stages: list[str] | None = None, tables: dict[str, dict[str, Any]] | None = None) -> bytes:
+    """Return what the hub sends to its workers."""
+    settings = PipelineSettings.model_validate(
+        {"chain": {"stages": stages or ["hitfind"]}, "stages": {"hitfind": THRESHOLD, **(tables or {})}}
+    )
+    return settings.model_dump_json().encode()
+
+
 @dataclass
 class Witness:
     """Remembers everything that the hub tells."""
@@ -144,12 +152,10 @@ class Rig:
     ) -> Hub:
         """Make a hub that reads from an address; `options` are the hub's settings."""
         source_settings = (DectrisV2Settings if protocol == "dectris-v2" else DectrisV1Settings)(address=address)
-        pipeline = PipelineSettings.model_validate(
-            {"chain": {"stages": stages or ["hitfind"]}, "stages": {"hitfind": THRESHOLD, **(tables or {})}}
-        )
+        pipeline = pipeline_settings(stages, tables)
         source = self.stack.enter_context(open_source(source_settings))
         hub = Hub(
-            source, HubSettings(**options), pipeline.model_dump_json().encode(), self.witness,
+            source, HubSettings(**options), pipeline, self.witness,
             quarantine=lambda series, frame: set_aside(self.folder, series, frame),
             restart_worker=self.restart_worker,
         )  # fmt: skip

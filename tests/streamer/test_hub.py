@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rig import SHAPE, Rig, frame
+from rig import SHAPE, THRESHOLD, Rig, frame, pipeline_settings
 
 from braggwatch.processing.frame import Encoding, Frame
 from braggwatch.streamer.daq_simulator.settings import FaultSettings
@@ -39,6 +39,22 @@ def test_the_ledger_agrees_with_what_a_misbehaving_detector_truly_sent(rig: Rig)
     assert states[State.HIT] + states[State.BLANK] == sent.whole
     assert witness.warnings["unexpected-number"] == len(sent.duplicated)
     assert sum(states.values()) == 300
+
+
+def test_settings_that_change_in_mid_run_cost_no_frame_and_judge_those_that_come_after(rig: Rig) -> None:
+    hub = rig.hub(rig.detector(300, rate=300.0))
+    rig.start_workers(2)
+    while len(rig.witness.results) < 100:
+        hub.turn(0.05)
+    arrived = hub.accounts.totals()["total"]
+    hub.change_settings(pipeline_settings(tables={"hitfind": {**THRESHOLD, "threshold_adu": 5000.0}}))
+    witness = rig.run(hub)
+    assert sum(witness.states().values()) == 300
+    assert set(witness.states()) == {State.HIT, State.BLANK}
+    hits = {number for (_, number), result in witness.results.items() if result.state is State.HIT}
+    assert hits >= set(range(0, 100, 2)) - set(range(90, 100))
+    assert max(hits) < arrived, "no frame that arrived later was judged by the old settings"
+    assert not witness.warnings
 
 
 def test_a_detector_that_is_restarted_in_mid_series_begins_a_new_one(rig: Rig) -> None:

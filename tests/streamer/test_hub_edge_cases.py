@@ -17,7 +17,7 @@ from braggwatch.streamer import hub as hub_module
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.hub import Hub
 from braggwatch.streamer.hub_settings import HubSettings
-from braggwatch.streamer.messages import State
+from braggwatch.streamer.messages import Result, State
 
 MakeBench = Callable[..., Bench]
 
@@ -98,6 +98,53 @@ def test_a_worker_that_says_goodbye_with_frames_in_hand_gives_them_back(make_ben
     first.say(protocol.BYE, b"worker-0")
     finish(bench.worker("worker-1"), bench, 2)
     assert bench.witness.states() == {State.BLANK: 2}
+
+
+# -- settings -----------------------------------------------------------------------------------------------------
+
+
+def test_settings_that_change_reach_every_worker_behind_the_frames_that_it_holds(make_bench: MakeBench) -> None:
+    bench = make_bench(credits=2)
+    first = bench.worker("worker-0")
+    bench.source.say(named_series(), *frames_of("s", range(3)))
+    bench.until(lambda: sum(len(member.out) for member in bench.hub.workforce) == 2)
+    bench.hub.change_settings(b'{"new": 1}')
+    kinds = [(parts[0], parts[1]) for parts in first.heard() if parts[0] in (protocol.FRAME, protocol.SETTINGS)]
+    assert [kind for kind, _ in kinds] == [protocol.FRAME, protocol.FRAME, protocol.SETTINGS]
+    assert kinds[-1][1] == b'{"new": 1}'
+
+
+def test_a_worker_that_joins_later_gets_the_settings_of_then(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.worker("worker-0")
+    bench.hub.change_settings(b'{"new": 1}')
+    late = HandWorker(bench, "worker-1")
+    late.say(protocol.HELLO, protocol.encode_hello(protocol.Hello("worker-1", "here", 1, "0")))
+    assert late.hear(protocol.SETTINGS) == [b'{"new": 1}']
+    late.die()
+
+
+def test_settings_for_a_worker_that_is_gone_do_no_harm(make_bench: MakeBench) -> None:
+    bench = make_bench(credits=1)
+    bench.worker("worker-0").die()
+    time.sleep(0.1)
+    bench.hub.change_settings(b"{}")
+    bench.until(lambda: not len(bench.hub.workforce))
+    other = bench.worker("worker-1")
+    bench.source.say(named_series(), *frames_of("s", [0]), SeriesEnd("s"))
+    finish(other, bench, 1)
+    assert bench.witness.states() == {State.BLANK: 1}
+
+
+def test_an_image_that_comes_with_a_result_is_handed_on_with_it(make_bench: MakeBench) -> None:
+    bench = make_bench(credits=1)
+    worker = bench.worker("worker-0")
+    bench.source.say(named_series(), *frames_of("s", [0, 1]), SeriesEnd("s"))
+    [frame] = worker.take(1)
+    result = Result(series="s", number=frame.number, state=State.BLANK, pixels_changed=True)
+    worker.say(protocol.RESULT, protocol.encode_result(result), b"packed")
+    finish(worker, bench, 1)
+    assert bench.witness.corrected == {("s", 0): b"packed"}
 
 
 # -- deaths -------------------------------------------------------------------------------------------------------

@@ -6,10 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import zmq
-from by_hand import frames_of, named_series
+from by_hand import SHAPE, frames_of, named_series
 
+from braggwatch.processing.decompression import decompress
+from braggwatch.processing.frame import Encoding
 from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.messages import Result, State
@@ -19,7 +22,7 @@ from braggwatch.streamer.worker import Worker
 class HandHub:
     """The hub's socket; what it says is up to the test."""
 
-    def __init__(self, stack: ExitStack, stages: list[str], tables: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, stack: ExitStack, stages: list[str], tables: dict[str, dict[str, Any]], **detector: Any) -> None:
         context = stack.enter_context(zmq.Context())
         self._socket = stack.enter_context(context.socket(zmq.ROUTER))
         self._socket.linger = 0
@@ -30,10 +33,16 @@ class HandHub:
         thread.start()
         stack.callback(thread.join)
         self._worker = self._hear()[0]
-        settings = PipelineSettings.model_validate({"chain": {"stages": stages}, "stages": tables})
-        self.say(protocol.SETTINGS, settings.model_dump_json().encode())
+        self.settings(stages, tables, **detector)
         self.hear(protocol.READY)
         stack.callback(self.say, protocol.STOP)
+
+    def settings(self, stages: list[str], tables: dict[str, dict[str, Any]], **detector: Any) -> None:
+        """Put settings in force."""
+        settings = PipelineSettings.model_validate(
+            {"chain": {"stages": stages}, "stages": tables, "detector": detector}
+        )
+        self.say(protocol.SETTINGS, settings.model_dump_json().encode())
 
     def say(self, *parts: Any) -> None:
         """Send a message to the worker."""
@@ -48,9 +57,14 @@ class HandHub:
 
     def result_of(self, number: int, key: str = "s") -> Result:
         """Hand out a frame and return its result."""
+        return self.answer_to(number, key)[0]
+
+    def answer_to(self, number: int, key: str = "s") -> tuple[Result, list[bytes]]:
+        """Hand out a frame and return its result, and what comes with it."""
         [frame] = frames_of(key, [number])
         self.say(protocol.FRAME, *protocol.encode_frame(frame))
-        return protocol.decode_result(self.hear(protocol.RESULT)[0])
+        result, *more = self.hear(protocol.RESULT)
+        return protocol.decode_result(result), more
 
     def _hear(self) -> list[bytes]:
         return self._socket.recv_multipart()
@@ -118,3 +132,63 @@ def test_a_series_that_no_pipeline_can_be_made_for_says_so_with_each_frame_until
     assert first.error == second.error
     hub.say(protocol.SERIES, protocol.encode_series(named_series()))
     assert hub.result_of(4).state is State.BLANK
+
+
+def threshold(adu: float) -> dict[str, dict[str, Any]]:
+    return {"hitfind": {"method": "threshold", "threshold_adu": adu}}
+
+
+def test_settings_that_change_are_in_force_from_the_next_frame_on(stack: ExitStack, tmp_path: Path) -> None:
+    traces = [{"own_stages.Traced": {"trace": str(tmp_path / name)}} for name in ("first", "second")]
+    stages = ["hitfind", "own_stages.Traced"]
+    hub = HandHub(stack, stages, {**threshold(1000.0), **traces[0]})
+    hub.say(protocol.SERIES, protocol.encode_series(named_series()))
+    assert hub.result_of(50).state is State.BLANK
+    assert not (tmp_path / "first").exists()
+    hub.settings(stages, {**threshold(40.0), **traces[1]})
+    assert hub.result_of(51).state is State.HIT
+    assert (tmp_path / "first").exists(), "the stages of before have ended"
+    assert not (tmp_path / "second").exists()
+    assert hub.result_of(30).state is State.BLANK
+
+
+def test_after_settings_that_no_pipeline_can_be_made_with_better_ones_help(stack: ExitStack) -> None:
+    hub = HandHub(stack, ["hitfind"], threshold(40.0))
+    hub.say(protocol.SERIES, protocol.encode_series(named_series()))
+    assert hub.result_of(50).state is State.HIT
+    hub.settings(["hitfind"], threshold(40.0), mask="/nowhere/mask.npy")
+    for number in (51, 52):
+        failed = hub.result_of(number)
+        assert failed.state is State.FAILED
+        assert "/nowhere/mask.npy" in failed.error
+    hub.settings(["hitfind"], threshold(40.0))
+    assert hub.result_of(53).state is State.HIT
+
+
+def test_pixels_that_were_changed_go_along_now_and_then(stack: ExitStack, tmp_path: Path) -> None:
+    np.save(tmp_path / "dark.npy", np.full(SHAPE, 10.0, np.float32))
+    hub = HandHub(stack, ["hitfind"], threshold(40.0), dark=str(tmp_path / "dark.npy"))
+    hub.say(protocol.SERIES, protocol.encode_series(named_series()))
+    answers = [hub.answer_to(number) for number in (90, 91, 20, 21, 92)]
+    assert all(result.pixels_changed for result, _ in answers)
+    assert [result.state for result, _ in answers] == [State.HIT, State.HIT, State.BLANK, State.BLANK, State.HIT]
+    assert [len(images) for _, images in answers] == [1, 0, 1, 0, 0]
+    pixels = np.empty(SHAPE, np.float32)
+    decompress(answers[0][1][0], Encoding("bslz4"), SHAPE, "float32", pixels)
+    assert (pixels[0, 0], pixels[32, 32]) == (80.0, -10.0)
+
+
+def test_pixels_as_the_detector_sent_them_are_not_sent_again(stack: ExitStack) -> None:
+    hub = HandHub(stack, ["hitfind"], threshold(40.0))
+    hub.say(protocol.SERIES, protocol.encode_series(named_series()))
+    result, images = hub.answer_to(90)
+    assert not result.pixels_changed
+    assert images == []
+
+
+def test_what_a_stage_put_in_the_place_of_the_pixels_fails_no_frame(stack: ExitStack) -> None:
+    hub = hub_of(stack, "Replaces")
+    for number in range(4):
+        result, images = hub.answer_to(number)
+        assert result.state is State.BLANK
+        assert images == []
