@@ -18,9 +18,9 @@ _CLOCK_STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
 )  # fmt: skip
 _PX_PER_CLOCK = 80
-_PX_PER_LEGEND_COLUMN = 90
-_PX_PER_LEGEND_ROW = 17
-_MOST_LEGEND = 0.45
+_PX_PER_LEGEND_COLUMN = 125
+_PX_PER_LEGEND_ROW = 18
+_MOST_LEGEND = 0.4
 """Of the height; a legend that would take more is left out."""
 _LEAST_LABELLED_PX = 160
 
@@ -176,6 +176,7 @@ class Plot(pg.PlotWidget):
         self.plotItem.vb.childGroup.setVisible(not sentence)
         for side in ("left", "bottom", "right"):
             self.plotItem.getAxis(side).setStyle(showValues=not sentence)
+        self.plotItem.showGrid(x=not sentence, y=not sentence, alpha=style.GRID_ALPHA)
         self._fit()
 
     def set_theme(self, theme: Theme) -> None:
@@ -183,6 +184,8 @@ class Plot(pg.PlotWidget):
         self.theme = theme
         self.setBackground(theme.panel)
         style.style_plot(self.plotItem, theme)
+        if self.empty:
+            self.plotItem.showGrid(x=False, y=False)
         self._empty.setStyleSheet(f"color: {theme.quiet}; background: transparent;")
         for item, colour, options in self._coloured:
             self._colour(item, colour, options)
@@ -219,7 +222,7 @@ class Plot(pg.PlotWidget):
 
     @property
     def headroom(self) -> float:
-        """Which part of the height the legend takes, 0 to 0.45: curves that end below it are not covered."""
+        """Which part of the height the legend takes, 0 to 0.4: curves that end below it are not covered."""
         legend = self.plotItem.legend
         if legend is None or not legend.isVisible():
             return 0.0
@@ -231,7 +234,7 @@ class Plot(pg.PlotWidget):
         legend = self.plotItem.legend
         if legend is not None:
             names = max(len(legend.items), 1)
-            columns = min(max((self.width() - 80) // _PX_PER_LEGEND_COLUMN, 1), names)
+            columns = min(max(int(self.plotItem.vb.width()) // _PX_PER_LEGEND_COLUMN, 1), names)
             if columns != legend.columnCount:
                 legend.setColumnCount(columns)
             fits = _rows_px(legend) <= _MOST_LEGEND * self.plotItem.vb.height()

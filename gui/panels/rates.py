@@ -1,0 +1,184 @@
+"""Rates against time, with their intervals, what was lost, and when runs and settings changed."""
+
+import math
+
+import pyqtgraph as pg
+from PyQt5.QtCore import QPointF, Qt, pyqtSignal
+from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
+
+from braggwatch.gui import style
+from braggwatch.gui.controllers.rates import PROPORTIONS, SPANS, WINDOWS, RatesShown
+from braggwatch.gui.panels.marks import Line, Marks
+from braggwatch.gui.panels.panel import Panel
+from braggwatch.gui.panels.plot import Plot, Quantity
+from braggwatch.gui.theme import DARK, SPACE, Theme
+from braggwatch.streamer.feed_messages import Mark
+from braggwatch.streamer.wording import plain
+
+_CLICK_PX = 4
+_COLOURS = (
+    ("hit", Qt.PenStyle.SolidLine),
+    ("indexed", Qt.PenStyle.SolidLine),
+    ("indexed", Qt.PenStyle.DotLine),
+    ("multi_lattice", Qt.PenStyle.SolidLine),
+)
+"""As `PROPORTIONS`."""
+_MEANING = (
+    "hit rate: hits of the frames looked at, %\n"
+    "indexed of hits: shots with a lattice, of the hits, %\n"
+    "indexed of all: shots with a lattice, of the frames looked at, %\n"
+    "multi-lattice: shots with two or more lattices, of the indexed ones, %\n"
+    "lost: frames dropped or missed a second (right axis)\n"
+    "bands: 95 % interval (Wilson); solid marks: runs; dashed marks: settings changed\n"
+    "A click opens the hits of that time; the wheel zooms, a double click shows everything again."
+)
+
+
+class RatesPanel(Panel):
+    """The plot, and what it looks back and shows."""
+
+    name = "rates"
+    title = "Rates"
+
+    window_chosen = pyqtSignal(int)
+    span_chosen = pyqtSignal(int)
+    times_clicked = pyqtSignal(float, float)
+    hovered = pyqtSignal(float)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plot = Plot(Quantity("time of day", "h:min"), Quantity("rate", "%"), clock=True)
+        self.plot.setToolTip(_MEANING)
+        self.plot.add_legend()
+        self.bands = [self.plot.add_band(colour) for colour, _ in _COLOURS]
+        self.curves = [
+            self.plot.add_curve(proportion.name, colour, pen)
+            for proportion, (colour, pen) in zip(PROPORTIONS, _COLOURS, strict=True)
+        ]
+        self.marks = Marks()
+        self.marks.setZValue(-10)
+        self.plot.addItem(self.marks, ignoreBounds=True)
+        self._add_right_axis()
+        self.reading = QLabel()
+        self.span = QComboBox()
+        self.span.setToolTip("What is shown: the last minutes, or the whole session")
+        for seconds in SPANS:
+            self.span.addItem(f"last {seconds // 60} min" if seconds else "all", seconds)
+        self.window = QComboBox()
+        self.window.setToolTip("How far each point of the curves looks back, seconds or minutes")
+        for seconds in WINDOWS:
+            self.window.addItem(f"over {seconds} s" if seconds < 60 else f"over {seconds // 60} min", seconds)
+        self._lay_out()
+        self._follows = True
+        self.plot.plotItem.vb.sigRangeChangedManually.connect(self._stop_following)
+        self.plot.clicked.connect(self._tell_times)
+        self.plot.double_clicked.connect(self._follow)
+        self.plot.scene().sigMouseMoved.connect(self._tell_mouse)
+        self.window.activated.connect(lambda row: self.window_chosen.emit(self.window.itemData(row)))
+        self.span.activated.connect(lambda row: self._choose_span(self.span.itemData(row)))
+        self._shown: RatesShown | None = None
+        self.set_theme(DARK)
+
+    def _add_right_axis(self) -> None:
+        plot = self.plot.plotItem
+        plot.showAxis("right")
+        self._right = pg.ViewBox(enableMenu=False, enableMouse=False)
+        plot.scene().addItem(self._right)
+        axis = plot.getAxis("right")
+        axis.linkToView(self._right)
+        axis.enableAutoSIPrefix(False)
+        axis.setLabel("lost (1/s)")
+        self._right.setXLink(plot.vb)
+        self.lost = pg.PlotDataItem(connect="finite", antialias=True)
+        self._right.addItem(self.lost)
+        plot.legend.addItem(self.lost, "lost")
+        plot.vb.sigResized.connect(lambda: self._right.setGeometry(plot.vb.sceneBoundingRect()))
+
+    def _lay_out(self) -> None:
+        line = QHBoxLayout()
+        line.setContentsMargins(SPACE, SPACE // 2, SPACE, 0)
+        line.setSpacing(SPACE // 2)
+        line.addWidget(self.span)
+        line.addWidget(self.window)
+        line.addWidget(self.reading, 1)
+        self.reading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.reading.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(line)
+        column.addWidget(self.plot, 1)
+
+    # -- setters ------------------------------------------------------------------------------------------------
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        super().set_theme(theme)
+        self.plot.set_theme(theme)
+        self.lost.setPen(style.line_pen(theme.alarm))
+        style.style_axis(self.plot.plotItem.getAxis("right"), theme, theme.alarm)
+        self.plot.plotItem.getAxis("right").setGrid(False)
+        self.marks.set_theme(theme)
+        self.reading.setStyleSheet(f"color: {theme.quiet}")
+
+    def show_rates(self, shown: RatesShown) -> None:
+        """Draw the curves; what the user has zoomed into stays."""
+        self._shown = shown
+        self.plot.plotItem.showAxis("right")
+        self.plot.set_empty("")
+        for curve, band, values in zip(self.curves, self.bands, shown.curves, strict=True):
+            curve.setData(shown.times, values.value)
+            band.set_data(shown.times, values.low, values.high)
+        self.lost.setData(shown.times, shown.lost)
+        most = max((value for value in shown.lost.tolist() if value == value), default=0.0)
+        self._right.setYRange(0, max(1.0, 1.5 * most), padding=0)
+        self.marks.set_lines([_line(mark) for mark in shown.marks])
+        if self._follows:
+            self.plot.plotItem.vb.setRange(
+                xRange=(shown.begin, max(shown.end, shown.begin + 10)),
+                yRange=(0, shown.top / (1 - self.plot.headroom)),
+                padding=0,
+            )
+
+    def show_empty(self, why: str) -> None:
+        """Show a sentence instead of the curves."""
+        self.plot.set_empty(why)
+        self.plot.plotItem.showAxis("right", False)
+        self.reading.clear()
+
+    def show_reading(self, text: str) -> None:
+        """Say what the curves are at the mouse, as far as there is room."""
+        room = self.reading.width()
+        self.reading.setText(self.reading.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room))
+
+    def show_choice(self, window: int, span: int) -> None:
+        """Show what is chosen."""
+        self.window.setCurrentIndex(self.window.findData(window))
+        self.span.setCurrentIndex(self.span.findData(span))
+
+    # -- what the user does ---------------------------------------------------------------------------------------
+
+    def _choose_span(self, seconds: int) -> None:
+        self._follows = True
+        self.span_chosen.emit(seconds)
+
+    def _stop_following(self, _axes: object) -> None:
+        self._follows = False
+
+    def _follow(self) -> None:
+        self._follows = True
+        if self._shown is not None:
+            self.show_rates(self._shown)
+
+    def _tell_times(self, x: float, _y: float) -> None:
+        pixel = float(self.plot.plotItem.vb.viewPixelSize()[0])
+        self.times_clicked.emit(x - _CLICK_PX * pixel, x + _CLICK_PX * pixel)
+
+    def _tell_mouse(self, place: QPointF) -> None:
+        box = self.plot.plotItem.vb
+        inside = box.sceneBoundingRect().contains(place)
+        self.hovered.emit(box.mapSceneToView(place).x() if inside else math.nan)
+
+
+def _line(mark: Mark) -> Line:
+    return Line(mark.time, "" if mark.kind == "run ended" else plain(mark.label, 30), mark.kind == "settings")
