@@ -11,8 +11,9 @@ from braggwatch.streamer.picture_messages import Geometry, Peakogram, Powder, Se
 PROTOCOL = 1
 """Rises when an older viewer would misread a message; new fields and new kinds of message do not raise it."""
 
-Word = Literal["LIVE", "PAUSED", "WAITING FOR DETECTOR", "FINISHED", "STOPPED"]
-"""How things are, in one word; ``PROCESSOR GONE`` is the viewer's own finding."""
+Word = Literal["LIVE", "PAUSED", "WAITING FOR DETECTOR", "FINISHED", "STOPPED", "RECORD"]
+"""How things are, in one word; ``RECORD``: no processor, but a record of one; ``PROCESSOR GONE`` is the viewer's own
+finding."""
 
 
 class Rate(msgspec.Struct, frozen=True):

@@ -110,11 +110,11 @@ class Statistics:
     def rates(self, now: float) -> Rates:
         """Return the proportions over the window."""
         self._turn(now)
-        return _rates(self._recent.sum(self.window, self._slot))
+        return rates_of(self._recent.sum(self.window, self._slot))
 
     def session_rates(self) -> Rates:
         """Return the proportions since the start."""
-        return _rates(self._session.sum(self._slot))
+        return rates_of(self._session.sum(self._slot))
 
     def throughput(self, now: float) -> Throughput:
         """Return frames, bytes and results a second over the window, or since the first frame if that is less."""
@@ -225,7 +225,8 @@ class Statistics:
             self._workers.popleft()
 
 
-def _rates(total: Slot) -> Rates:
+def rates_of(total: Slot) -> Rates:
+    """Return the proportions of what happened in a slot."""
     blank, hit, indexed = (total.counts[s] for s in (State.BLANK, State.HIT, State.INDEXED))
     looked_at = blank + hit + indexed
     everything = sum(total.counts.values())
