@@ -1,11 +1,12 @@
 """The instrument of an NXmx file: detector modules, mask, distance and what else is the same for every image."""
 
+from functools import lru_cache
 from typing import Any
 
 import h5py
-import hdf5plugin
 import numpy as np
 
+from braggwatch.processing.compression import bslz4_chunk, bslz4_filter
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.nxmx.groups import add_group, plain_text
@@ -43,14 +44,16 @@ def write_detector(file: h5py.File, series: Series, detector: Detector, dtype: n
     saturation = saturation_value(series, detector, dtype)
     if saturation is not None:
         group["saturation_value"] = saturation
-    group.create_dataset(
-        "pixel_mask",
-        data=np.where(detector.mask, np.uint32(_MASKED), np.uint32(0)),
-        chunks=detector.shape,
-        **hdf5plugin.Bitshuffle(nelems=0, cname="lz4"),
-    )
+    mask = group.create_dataset("pixel_mask", detector.shape, np.uint32, chunks=detector.shape, **bslz4_filter())
+    mask.id.write_direct_chunk((0, 0), packed_mask(detector))
     group["pixel_mask_applied"] = False
     _write_placement(group, detector)
+
+
+@lru_cache(maxsize=2)
+def packed_mask(detector: Detector) -> bytes:
+    """Return the chunk of ``pixel_mask``; kept, because packing it takes longer than the rest of a new file."""
+    return bslz4_chunk(np.where(detector.mask, np.uint32(_MASKED), np.uint32(0)))
 
 
 def saturation_value(series: Series, detector: Detector, dtype: np.dtype[Any]) -> float | int | None:

@@ -20,7 +20,7 @@ from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.decompression import as_hdf5_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
-from braggwatch.processing.nxmx import NXmxWriter, repair_abandoned, safe_file_name, unique_name
+from braggwatch.processing.nxmx import NXmxWriter, packed_mask, repair_abandoned, safe_file_name, unique_name
 from braggwatch.processing.shot import DumpedImage, Shot
 
 _log = logging.getLogger(__name__)
@@ -109,6 +109,7 @@ class Dump:
             if not self._series:
                 self._repair_abandoned()
             self._begin(series)
+        packed_mask(detector)  # so that the first hit need not wait for it
 
     def event(self, shot: Shot) -> Verdict:
         """Write the shot and add a `DumpedImage` to it; always KEEP."""
