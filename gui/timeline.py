@@ -12,8 +12,8 @@ from braggwatch.streamer.messages import State
 LOOKED_AT, HITS, INDEXED, MULTI_LATTICE, LOST = range(5)
 """Rows of `Timeline.counts`: frames looked at, hits (the indexed ones included), indexed shots, those with two or more
 lattices, and frames dropped or missed."""
-MAX_POINTS = 2000
-"""More are not drawn: no screen is wider."""
+MAX_POINTS = 800
+"""More are not drawn: they would lie closer than a line is wide."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def slide(timeline: Timeline, window: float, since: float) -> Sliding:
     """Return the sums over the last `window` s at the end of each bin that ends later than `since`.
 
     The window holds every bin that begins within it, one at least, and never reaches back into the run before. Where
-    the line has to be broken, because a run is over or another one begins, all counts are zero. Of more than 2000 bins
+    the line has to be broken, because a run is over or another one begins, all counts are zero. Of more than 800 bins
     evenly chosen ones are returned, the last one always.
     """
     edges, n = timeline.edges, timeline.counts.shape[1]

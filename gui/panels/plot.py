@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt5.QtCore import QEvent, QPointF, QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QMouseEvent, QPainter, QPainterPath, QPolygonF, QResizeEvent
+from PyQt5.QtGui import QMouseEvent, QPainter, QPainterPath, QResizeEvent
 from PyQt5.QtWidgets import QLabel
 
 from braggwatch.gui import style
@@ -92,7 +92,7 @@ class Band(pg.GraphicsObject):
             part = slice(begin, end)
             xs = np.concatenate((x[part], x[part][::-1]))
             ys = np.concatenate((low[part], high[part][::-1]))
-            self._path.addPolygon(QPolygonF([QPointF(*point) for point in zip(xs, ys, strict=True)]))
+            self._path.addPath(pg.arrayToQPath(xs, ys))
             self._path.closeSubpath()
         self.informViewBoundsChanged()
         self.update()
@@ -153,6 +153,8 @@ class Plot(pg.PlotWidget):
     def add_curve(self, name: str, colour: str, pen_style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> Any:
         """Return a curve (`setData`) that is broken at NaN; `name` is for the legend, empty to leave it out."""
         curve = pg.PlotDataItem(connect="finite", name=name or None, antialias=True)
+        if pen_style == Qt.PenStyle.SolidLine:  # piece by piece is faster than one long path, but would begin dots anew
+            curve.curve.setSegmentedLineMode("on")
         curve.setDownsampling(auto=True, method="peak")
         curve.setClipToView(True)
         self.addItem(curve)

@@ -90,6 +90,7 @@ class RatesPanel(Panel):
         axis.setLabel("lost (1/s)")
         self._right.setXLink(plot.vb)
         self.lost = pg.PlotDataItem(connect="finite", antialias=True)
+        self.lost.curve.setSegmentedLineMode("on")
         self._right.addItem(self.lost)
         plot.legend.addItem(self.lost, "lost")
         plot.vb.sigResized.connect(lambda: self._right.setGeometry(plot.vb.sceneBoundingRect()))

@@ -112,7 +112,7 @@ def test_a_silence_longer_than_the_window_has_no_rate() -> None:
 def test_of_a_hundred_thousand_bins_each_frame_is_in_some_window_and_no_screen_is_flooded() -> None:
     made = random_bins(100_000)
     sliding = slide(Timeline.of(history(made)), 10, EVER)
-    assert 1000 < len(sliding.times) <= 2000
+    assert 400 < len(sliding.times) <= 800
     assert sliding.times[-1] == T0 + 100_000
     step = int(sliding.times[-1] - sliding.times[-2])
     assert step >= 10 and sliding.seconds[-1] == step
