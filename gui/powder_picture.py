@@ -75,6 +75,10 @@ class PowderLayout:
         picture[self._lookup < 0] = np.nan
         return picture
 
+    def gaps(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return where a picture of this shape shows no panel."""
+        return np.zeros(shape, bool) if self._lookup is None else self._lookup < 0
+
 
 def levels_of(picture: F32) -> tuple[float, float]:
     """Return what is drawn at both ends of the colours: percentiles of the pixels that are numbers.

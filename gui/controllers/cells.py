@@ -112,7 +112,7 @@ class CellsController:
         low, high = fit.value - reach, fit.value + reach
         if target is not None and abs(target - fit.value) < 4.0 * reach:
             low, high = min(low, target - 0.2 * reach), max(high, target + 0.2 * reach)
-        counts, edges = np.histogram(values[np.isfinite(values)], BINS, (low, high))
+        counts, edges = np.histogram(values[np.isfinite(values)].astype(float), BINS, (low, high))
         return CellHistogram(NAMES[i], UNITS[i], edges, counts, fit, target, _said(fit, UNITS[i]), _spread(fit))
 
     def _open(self, parameter: int, low: float, high: float) -> None:
@@ -154,11 +154,12 @@ class CellsController:
 
 
 def _said(fit: PeakFit, unit: str) -> str:
+    unit = unit if unit == "°" else f" {unit}"
     if fit.error is None:
-        return f"{fit.value:.2f} {unit}"
+        return f"{fit.value:.2f}{unit}"
     # as many decimals as the error deserves, two at least
     digits = 2 if fit.error >= 0.005 or fit.error == 0 else 3
-    return f"{fit.value:.{digits}f} ± {fit.error:.{digits}f} {unit}"
+    return f"{fit.value:.{digits}f} ± {fit.error:.{digits}f}{unit}"
 
 
 def _spread(fit: PeakFit) -> str:

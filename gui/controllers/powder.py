@@ -26,6 +26,8 @@ class PowderShown:
 
     picture: NDArray[np.float32]
     """``(rows, columns)``, NaN where there is no pixel."""
+    masked: NDArray[np.bool_]
+    """``(rows, columns)``: a pixel, but masked; False between the panels."""
     levels: tuple[float, float]
     rings: tuple[Ring, ...]
     q: NDArray[np.float32]
@@ -96,11 +98,12 @@ class PowderController:
         q, profile = unpacked_profile(powder)
         layout = self._laid_out(powder)
         picture = pixels if layout is None else layout.picture(pixels)
+        gaps = np.zeros(picture.shape, bool) if layout is None else layout.gaps(picture.shape)
         made_of = f"{'maximum' if maximum else 'sum'} of {count(powder.n_shots)}"
         if powder.of > powder.n_shots:
             made_of += f" of {count(powder.of)}"
         return PowderShown(
-            picture, levels_of(picture), () if layout is None else layout.rings, q, profile,
+            picture, np.isnan(picture) & ~gaps, levels_of(picture), () if layout is None else layout.rings, q, profile,
             f"{made_of} {_OF[powder.kind]}" + (", spots only" if powder.kind == "spots" else ""), bool(powder.maximum),
         )  # fmt: skip
 

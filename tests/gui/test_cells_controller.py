@@ -25,7 +25,7 @@ def test_the_fit_is_said_with_its_error_width_and_outliers_and_the_target_is_the
     assert a.value.startswith("79.30") and a.value.endswith(" Å") and "±" in a.value
     assert a.spread == f"σ 0.05 · {a.fit.n_outliers} of 1\u2009600 outliers"
     assert 100 < a.fit.n_outliers < 200
-    assert c.name == "c" and alpha.unit == "°" and alpha.value.endswith(" °")
+    assert c.name == "c" and alpha.unit == "°" and alpha.value.endswith("0.003°")
     assert len(a.counts) == BINS and a.counts.sum() == np.sum(
         (monitor.hits.lattices["cell"][:, 0] >= a.edges[0]) & (monitor.hits.lattices["cell"][:, 0] <= a.edges[-1])
     )
