@@ -91,35 +91,43 @@ class Tuner:
             self._condition.wait_for(lambda: self._closed or self._wanted is not None)
             return None if self._closed else self._wanted
 
-    def _tell(self, trial: Trial, effect: Effect, *, last: bool = True) -> bool:
-        """Say how far a trial has come; False where another one is wanted by now."""
+    def _tell(self, trial: Trial, effect: Effect, *, last: bool = True) -> None:
+        """Say how far a trial has come, unless another one is wanted by now."""
         with self._condition:
             if self._wanted is not trial or self._closed:
-                return False
+                return
             self.effect = effect
             if last:
                 self._wanted = None
         self._changed()
-        return True
 
     def _try(self, trial: Trial) -> None:
         bench = self._bench
         note = bench.prepare(trial)
         shots = [shot for shot in trial.shots if bench.fits(shot)]
         shown = bench.look(trial)
-        done: list[ShotEffect] = []
+        done: dict[int, ShotEffect] = {}
+        left = []
+        for place, shot in enumerate(shots):
+            if bench.knows(shot):
+                done[place] = bench.compare(shot)
+            else:
+                left.append(place)
+
+        def so_far(finished: bool) -> Effect:
+            in_order = tuple(done[place] for place in sorted(done))
+            return Effect(shown, in_order, len(shots), finished, bench.indexes, note=note)
+
         told = 0.0
-        for shot in shots:
+        for place in left:
             if monotonic() >= told + TELL_EVERY_S:
-                so_far = Effect(shown, tuple(done), len(shots), False, bench.indexes, note=note)
-                if not self._tell(trial, so_far, last=False):
-                    return
+                self._tell(trial, so_far(finished=False), last=False)
                 told = monotonic()
-            with contextlib.suppress(ValueError):  # pixels that cannot be unpacked
-                done.append(bench.compare(shot))
             if self._wanted is not trial or self._closed:
                 return
-        self._tell(trial, Effect(shown, tuple(done), len(shots), True, bench.indexes, note=note))
+            with contextlib.suppress(ValueError):  # pixels that cannot be unpacked
+                done[place] = bench.compare(shots[place])
+        self._tell(trial, so_far(finished=True))
 
 
 class _Judge:
@@ -166,6 +174,11 @@ class _Bench:
     def fits(self, shot: ShotImage) -> bool:
         """Tell whether a shot has pixels, those of the detector."""
         return bool(shot.payload) and self._after is not None and shot.shape == self._after.detector.shape
+
+    def knows(self, shot: ShotImage) -> bool:
+        """Tell whether both have judged a shot before."""
+        key = ShotKey(shot.result.series, shot.result.number)
+        return all(judge is not None and key in judge.known for judge in (self._before, self._after))
 
     def compare(self, shot: ShotImage) -> ShotEffect:
         """Judge a shot by both; raises ValueError where its pixels cannot be unpacked."""

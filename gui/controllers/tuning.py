@@ -1,0 +1,378 @@
+"""Tries other settings out, shows what they would change, and puts them in force."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from psygnal import Signal
+
+from braggwatch.gui.controllers.tuning_wording import EffectRow, effect_rows, progress
+from braggwatch.gui.monitor import Monitor
+from braggwatch.gui.settings_text import with_values
+from braggwatch.gui.shot_key import ShotKey
+from braggwatch.gui.trial_effect import Effect, ShownEffect
+from braggwatch.gui.tuned_fields import TunedField, Value, tuned_fields
+from braggwatch.gui.tuner import Trial, Tuner
+from braggwatch.streamer.control_messages import Change, Changed
+
+N_SHOTS = 100
+"""How many remembered shots are tried at first."""
+
+Name = tuple[str, str]
+"""Table and key of a setting."""
+
+
+@dataclass(frozen=True)
+class FieldState:
+    """What one setting shows."""
+
+    value: Value
+    in_force: Value
+    said_in_force: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether the trial value is another one than that in force."""
+        return self.value != self.in_force
+
+
+class TuningView(Protocol):
+    """What the controller asks of its panel."""
+
+    value_changed: Any
+    """Table (str), key (str), value (object)."""
+    reset_wanted: Any
+    """Table (str), key (str); both empty: all of them."""
+    again_wanted: Any
+    n_shots_changed: Any
+    """int."""
+    threshold_wanted: Any
+    """bool."""
+    shot_clicked: Any
+    """Place in the list of changed shots (int)."""
+    apply_wanted: Any
+    confirmed: Any
+    cancelled: Any
+    undo_wanted: Any
+    save_wanted: Any
+    """Path (str)."""
+
+    def show_empty(self, why: str) -> None:
+        """Show a sentence instead of everything."""
+
+    def show_fields(self, fields: Sequence[TunedField]) -> None:
+        """Lay out these settings; called again only when they are others."""
+
+    def show_values(self, states: Mapping[Name, FieldState]) -> None:
+        """Set all values and mark those that are changed."""
+
+    def show_effect(self, rows: Sequence[EffectRow], progress: str, problem: str) -> None:
+        """Show before and after, how far it has come, and what is wrong."""
+
+    def show_changed_shots(self, shots: Sequence[str]) -> None:
+        """List the shots that are judged otherwise."""
+
+    def show_proposal(self, lines: Sequence[str]) -> None:
+        """Show what is about to be changed and ask whether to go on; without lines: do not ask."""
+
+    def show_line(self, line: str) -> None:
+        """Say how the last request ended."""
+
+    def set_possible(self, *, apply: bool, undo: str, reset: bool, save: bool) -> None:
+        """Enable the buttons; `undo` says what would be undone, empty for nothing."""
+
+
+class TuningController:
+    """Keeps the trial going that the panel's values ask for."""
+
+    trial_peaks = Signal(object, object)
+    """fs and ss ``(n,)`` in pixels: the spots of the shown shot by the trial settings."""
+    trial_cleared = Signal()
+    threshold_map = Signal(object)
+    """``(ss, fs)`` float32, ADU: what a pixel of the shown shot must exceed, NaN where no spot can be; None: hide."""
+
+    def __init__(self, monitor: Monitor, view: TuningView) -> None:
+        self._monitor, self._view = monitor, view
+        self.stale = True
+        self._tuner = Tuner(self._mark)
+        self._fields: dict[Name, TunedField] = {}
+        self._in_force: dict[Name, Value] = {}
+        self._text: str | None = None
+        self._trial: dict[Name, Value] = {}
+        self._undoable: list[dict[Name, Value]] = []
+        self._asking = False
+        self._proposing = False
+        self._n_shots, self._threshold, self._again = N_SHOTS, False, 0
+        self._begun: tuple[object, ...] | None = None
+        self._sent: ShownEffect | None = None
+        self._changed_shots: list[ShotKey] = []
+        for signal in (
+            monitor.settings_changed,
+            monitor.geometry_changed,
+            monitor.status_changed,
+            monitor.link_changed,
+        ):
+            signal.connect(self._mark)
+        monitor.remembered_changed.connect(self._take_first_shots)
+        monitor.shot_changed.connect(self._show_other_shot)
+        view.value_changed.connect(self._change)
+        view.reset_wanted.connect(self._reset)
+        view.again_wanted.connect(self._repeat)
+        view.n_shots_changed.connect(self._set_n_shots)
+        view.threshold_wanted.connect(self._set_threshold)
+        view.shot_clicked.connect(self._open)
+        view.apply_wanted.connect(self._propose)
+        view.confirmed.connect(self._apply)
+        view.cancelled.connect(self._cancel)
+        view.undo_wanted.connect(self._undo)
+        view.save_wanted.connect(self._save)
+
+    def close(self) -> None:
+        """End the thread that tries settings out."""
+        self._tuner.close()
+
+    # -- what has happened --------------------------------------------------------------------------------------
+
+    def _mark(self) -> None:
+        self.stale = True
+
+    def _take_first_shots(self) -> None:
+        if len(self._monitor.remembered) <= 1:  # later ones wait until somebody asks
+            self._mark()
+
+    def _show_other_shot(self) -> None:
+        # at once, not with the next refresh: a hidden panel is not refreshed, and these spots belong to another shot
+        if self._sent is not None and self._shown_key() != self._sent.effect.key:
+            self._clear_peaks()
+        self._mark()
+
+    def _change(self, table: str, key: str, value: Value) -> None:
+        if (table, key) in self._fields:
+            self._trial[table, key] = value
+            self._withdraw_proposal()
+
+    def _reset(self, table: str, key: str) -> None:
+        if key:
+            self._trial.pop((table, key), None)
+        else:
+            self._trial.clear()
+        self._withdraw_proposal()
+
+    def _repeat(self) -> None:
+        self._again += 1
+        self._mark()
+
+    def _set_n_shots(self, n: int) -> None:
+        self._n_shots = n
+        self._mark()
+
+    def _set_threshold(self, wanted: bool) -> None:
+        self._threshold = wanted
+        if not wanted:
+            self.threshold_map.emit(None)
+        self._mark()
+
+    def _open(self, place: int) -> None:
+        if 0 <= place < len(self._changed_shots):
+            self._monitor.select(self._changed_shots, place)
+
+    # -- what is shown ------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Take new settings, begin another trial where one is due, and show how far it is."""
+        self.stale = False
+        if not self._take_settings():
+            return
+        self._begin()
+        effect = self._tuner.effect
+        self._send_peaks(effect)
+        states = {
+            name: FieldState(self._trial.get(name, value), value, self._fields[name].said(value))
+            for name, value in self._in_force.items()
+        }
+        self._view.show_values(states)
+        changes = bool(self._trial)
+        waits_for = (
+            "" if self._monitor.remembered else "No shots remembered yet: waiting for images from the processor."
+        )
+        shots = waits_for or progress(effect, changes)
+        self._view.show_effect(effect_rows(effect, self._monitor), shots, effect.problem or effect.note)
+        if self._proposing and changes:
+            self._show_proposal()
+        elif self._proposing:
+            self._cancel()
+        changed = effect.changed()
+        self._changed_shots = [key for key, _ in changed]
+        self._view.show_changed_shots([f"frame {key.number} {text}" for key, text in changed])
+        self._view.set_possible(
+            apply=changes and not effect.problem and not self._asking and self._monitor.link != "gone",
+            undo="" if self._asking else self._said_undo(),
+            reset=changes,
+            save=not effect.problem,
+        )
+
+    def _take_settings(self) -> bool:
+        settings = self._monitor.settings
+        if settings is None:
+            self._forget()
+            self._view.show_empty("Waiting for the settings in force: the processor sends them when it is heard.")
+            return False
+        if settings.text != self._text:
+            try:
+                fields, values = tuned_fields(settings.text)
+            except ValueError as error:
+                self._forget()
+                self._view.show_empty(f"Nothing can be tuned: {error}.")
+                return False
+            if list(self._fields.values()) != fields:
+                self._view.show_fields(fields)
+            self._text, self._in_force = settings.text, values
+            self._fields = {field.name: field for field in fields}
+        if not self._fields:
+            self._view.show_empty("Nothing can be tuned: the processor's chain has neither hit finder nor indexer.")
+            return False
+        self._trial = {name: value for name, value in self._trial.items() if self._in_force.get(name, value) != value}
+        return True
+
+    def _forget(self) -> None:
+        """Another processor, or none: nothing of before holds any more."""
+        self._text, self._begun = None, None
+        self._trial.clear()
+        self._undoable = []
+        self._asking = False
+        self._tuner.cancel()
+        self._clear_peaks()
+
+    def _begin(self) -> None:
+        monitor = self._monitor
+        assert self._text is not None
+        if not (self._trial or self._threshold) or monitor.detector is None:
+            if self._begun is not None:
+                self._begun = None
+                self._tuner.cancel()
+            return
+        changes = self._changes(self._trial)
+        some = bool(monitor.remembered) and bool(self._trial)
+        how = self._n_shots, self._threshold, self._again, some
+        wanted = (self._text, changes, monitor.detector, self._shown_key(), how)
+        if self._begun is not None and _same(self._begun, wanted):
+            return
+        newest = tuple(islice(reversed(monitor.remembered), self._n_shots)) if some else ()
+        self._begun = wanted
+        self._tuner.begin(Trial(monitor.detector, self._text, changes, monitor.shot, newest, self._threshold))
+
+    def _send_peaks(self, effect: Effect) -> None:
+        shown = effect.shown
+        if shown is None or shown.effect.key != self._shown_key():
+            if self._sent is not None:
+                self._clear_peaks()
+        elif shown is not self._sent:
+            self._sent = shown
+            if self._trial:
+                self.trial_peaks.emit(shown.after[:, 0], shown.after[:, 1])
+            else:
+                self.trial_cleared.emit()
+            if self._threshold:
+                self.threshold_map.emit(shown.threshold)
+
+    def _clear_peaks(self) -> None:
+        if self._sent is not None and self._sent.threshold is not None:
+            self.threshold_map.emit(None)
+        self._sent = None
+        self.trial_cleared.emit()
+
+    def _shown_key(self) -> ShotKey | None:
+        shot = self._monitor.shot
+        return None if shot is None else ShotKey(shot.result.series, shot.result.number)
+
+    # -- what is asked of the processor -------------------------------------------------------------------------
+
+    def _propose(self) -> None:
+        if self._trial:
+            self._proposing = True
+            self._show_proposal()
+
+    def _show_proposal(self) -> None:
+        effect = self._tuner.effect
+        before, after = effect.before.hits, effect.after.hits
+        expected = [f"Hits among {before.of} remembered shots: {before.n} → {after.n}"] if before.of else []
+        self._view.show_proposal([*self._said(self._in_force, self._trial), *expected])
+
+    def _cancel(self) -> None:
+        self._proposing = False
+        self._view.show_proposal([])
+
+    def _withdraw_proposal(self) -> None:
+        if self._proposing:
+            self._cancel()
+        self._mark()
+
+    def _apply(self) -> None:
+        if not self._proposing or self._asking:
+            return
+        self._cancel()
+        old = {name: self._in_force[name] for name in self._trial}
+        self._ask(self._changes(self._trial), lambda: self._undoable.append(old))
+
+    def _undo(self) -> None:
+        if self._undoable and not self._asking:
+            self._ask(self._changes(self._undoable[-1]), lambda: self._undoable.pop())
+
+    def _ask(self, changes: dict[str, dict[str, Any]], then: Any) -> None:
+        self._asking = True
+        self._view.show_line("Asking the processor …")
+        asked_of = self._undoable
+
+        def answered(changed: Changed) -> None:
+            self._asking = False
+            if changed.problem:
+                line = f"Nothing was changed: {changed.problem}"
+                self._monitor.said.emit(line)
+            else:
+                line = f"In force as settings version {changed.version}."
+                if asked_of is self._undoable:
+                    then()
+            self._view.show_line(line)
+            self._mark()
+
+        self._monitor.outbox.change(Change(changes, by="the tuning panel"), answered)
+        self._mark()
+
+    def _said_undo(self) -> str:
+        if not self._undoable:
+            return ""
+        return "; ".join(self._said(self._in_force, self._undoable[-1])) or "The change before is undone already."
+
+    def _said(self, old: Mapping[Name, Value], new: Mapping[Name, Value]) -> list[str]:
+        lines = []
+        for name, value in new.items():
+            field = self._fields.get(name)
+            if field is not None and old.get(name) != value:
+                lines.append(f"{field.table}.{field.key}  {field.said(old.get(name))} → {field.said(value)}")
+        return lines
+
+    def _changes(self, values: Mapping[Name, Value]) -> dict[str, dict[str, Any]]:
+        changes: dict[str, dict[str, Any]] = {}
+        for (table, key), value in values.items():
+            changes.setdefault(table, {})[key] = value
+        return changes
+
+    def _save(self, path: str) -> None:
+        if self._text is None or not path:
+            return
+        try:
+            text = with_values(self._text, self._changes(self._trial))
+            with Path(path).open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            self._view.show_line(f"{path} exists already and was left as it is: choose another name.")
+        except (OSError, ValueError) as error:
+            self._view.show_line(f"The settings could not be saved: {error}")
+        else:
+            self._view.show_line(f"Saved as {path}.")
+
+
+def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    return all(a is b or a == b for a, b in zip(one, other, strict=True))
