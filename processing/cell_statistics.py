@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from braggwatch.processing.bravais import Parameters, lengths_and_angles
+from braggwatch.processing.uniform_bins import count_in_bins
 from braggwatch.processing.unit_cell import UnitCell
 
 F64 = NDArray[np.float64]
@@ -14,7 +15,7 @@ FEW = 60
 """Below so many values there is no telling a peak from a background: the median is taken."""
 _SAMPLE = 4000
 """So many values are enough to start from."""
-_BINS = 2048
+_BINS = 512
 """The fit counts values in so many bins across its window, so that its time does not depend on how many there are."""
 _STEPS = 60
 
@@ -56,8 +57,9 @@ def fit_peak(values: ArrayLike) -> PeakFit | None:
     if width <= 1e-7 * max(abs(middle), 1e-30):
         return _without_width(x, middle)
     window = middle - 10.0 * width, middle + 10.0 * width
-    counts, edges = np.histogram(x, _BINS, window)
-    return _mixture_fit(x, counts.astype(float), (edges[:-1] + edges[1:]) / 2, middle, width)
+    counts = count_in_bins(x, _BINS, *window).astype(float)
+    edges = np.linspace(*window, _BINS + 1)
+    return _mixture_fit(len(x), counts, (edges[:-1] + edges[1:]) / 2, middle, width)
 
 
 def symmetrised(parameters: Parameters, like: UnitCell) -> UnitCell:
@@ -106,7 +108,7 @@ def _shortest_quarter(x: F64) -> tuple[float, float]:
     return float(ordered[first] + ordered[first + n]) / 2, float(spans[first]) / (2 * 0.3186)
 
 
-def _mixture_fit(x: F64, counts: F64, at: F64, middle: float, width: float) -> PeakFit:
+def _mixture_fit(n: int, counts: F64, at: F64, middle: float, width: float) -> PeakFit:
     start, reach, total = middle, 10.0 * width, counts.sum()
     step = at[1] - at[0]
     share = 0.7
@@ -125,10 +127,10 @@ def _mixture_fit(x: F64, counts: F64, at: F64, middle: float, width: float) -> P
     # what each value says of the middle; the sum of squares is the observed information
     information = counts @ (peaked * (at - middle) / width**2) ** 2
     error = float(1 / np.sqrt(information)) if information > 0 else width
-    belongs = at[(peaked >= 0.5) & (np.abs(at - middle) < reach)]
-    low, high = (float(belongs[0]), float(belongs[-1])) if len(belongs) else (start, start)
+    belongs = np.flatnonzero((peaked >= 0.5) & (np.abs(at - start) < reach))
+    low, high = (float(at[belongs[0]]), float(at[belongs[-1]])) if len(belongs) else (start, start)
     low, high = low - float(step) / 2, high + float(step) / 2
-    inside = int(((x >= low) & (x <= high)).sum())
+    inside = int(counts[belongs].sum())
     # grouping into bins widens by a twelfth of their square (Sheppard)
     width = float(np.sqrt(max(width**2 - step**2 / 12, 0.0)))
-    return PeakFit(len(x), middle, error, width, len(x) - inside, low, high)
+    return PeakFit(n, middle, error, width, n - inside, low, high)

@@ -11,6 +11,7 @@ from braggwatch.gui.newest import newest_first
 from braggwatch.gui.target_cell import TargetCell
 from braggwatch.processing.bravais import Parameters
 from braggwatch.processing.cell_statistics import PeakFit, fit_peak, symmetrised
+from braggwatch.processing.uniform_bins import count_in_bins
 from braggwatch.streamer.control_messages import Change, Changed
 from braggwatch.streamer.wording import UNKNOWN, count
 
@@ -95,24 +96,24 @@ class CellsController:
         """Fit and draw."""
         self.stale = False
         self._target = TargetCell.of(self._monitor.settings)
-        cells = self._monitor.hits.lattices["cell"]
-        fits = [fit_peak(cells[:, i]) for i in range(6)]
+        cells = np.ascontiguousarray(self._monitor.hits.lattices["cell"].T, np.float64)
+        fits = [fit_peak(column) for column in cells]
         self._fits = [fit for fit in fits if fit is not None]
         if len(self._fits) < 6:
             self._fits = []
             self._view.show_empty(_why_empty(self._monitor))
             self._view.set_can_propose(False, "There is no cell to propose yet.")
             return
-        self._view.show_histograms([self._histogram(i, fit, cells[:, i]) for i, fit in enumerate(self._fits)])
+        self._view.show_histograms([self._histogram(i, fit, cells[i]) for i, fit in enumerate(self._fits)])
         self._view.set_can_propose(self._target.cell is not None, self._target.problem)
 
-    def _histogram(self, i: int, fit: PeakFit, values: NDArray[np.float32]) -> CellHistogram:
+    def _histogram(self, i: int, fit: PeakFit, values: NDArray[np.float64]) -> CellHistogram:
         target = None if self._target.cell is None else self._target.cell.parameters[i]
         reach = max(6.0 * fit.width, NARROWEST[i])
         low, high = fit.value - reach, fit.value + reach
         if target is not None and abs(target - fit.value) < 4.0 * reach:
             low, high = min(low, target - 0.2 * reach), max(high, target + 0.2 * reach)
-        counts, edges = np.histogram(values[np.isfinite(values)].astype(float), BINS, (low, high))
+        counts, edges = count_in_bins(values, BINS, low, high), np.linspace(low, high, BINS + 1)
         return CellHistogram(NAMES[i], UNITS[i], edges, counts, fit, target, _said(fit, UNITS[i]), _spread(fit))
 
     def _open(self, parameter: int, low: float, high: float) -> None:

@@ -91,7 +91,7 @@ class OrientationsController:
 
     def _begin(self) -> None:
         self._hits = self._monitor.hits
-        self._places = np.empty((0, 0, 2))
+        self._places: list[NDArray[np.float64]] = []
         self._counts = np.zeros((GRID, GRID))
         self._sums = PoleSums()
         self._done = 0
@@ -110,9 +110,9 @@ class OrientationsController:
         if not self._sums.n:
             self._view.show_empty(_why_empty(len(self._hits)))
             return
-        places = self._places.reshape(-1, 2)
         test = self._sums.test()
-        few = len(places) < AS_POINTS
+        few = self._done * len(self._axes) < AS_POINTS
+        places = self._all_places().reshape(-1, 2) if few else np.empty((0, 2))
         self._view.show_map(
             OrientationMap(
                 self.axis, places[np.isfinite(places[:, 0])] if few else None, None if few else self._density(),
@@ -123,14 +123,21 @@ class OrientationsController:
 
     def _take_in(self) -> None:
         lattices = self._hits.lattices[self._done :]
+        if not len(lattices):
+            return
         self._done += len(lattices)
         directions = poles(lattices["A"], self._axes)
         self._sums.add(directions)
         places = equal_area(directions)
-        self._places = np.concatenate([self._places.reshape(-1, len(self._axes), 2), places])
+        self._places.append(places)
         known = places[np.isfinite(places).all(axis=2)]
         column, row = np.clip(((known + 1) * (GRID / 2)).astype(np.int64), 0, GRID - 1).T
         self._counts += np.bincount(column * GRID + row, minlength=GRID * GRID).reshape(GRID, GRID)
+
+    def _all_places(self) -> NDArray[np.float64]:
+        """Return where all poles are, ``(n, k, 2)``."""
+        self._places = [np.concatenate(self._places)]
+        return self._places[0]
 
     def _density(self) -> NDArray[np.float64]:
         """Smooth so much that a place averages some hundred poles, and compare with a uniform disc of as many."""
@@ -146,10 +153,9 @@ class OrientationsController:
         # a pole near the rim is near its opposite too
         place = np.array([x, y]) / max(1.0, float(np.hypot(x, y)))
         direction = from_equal_area(place)
-        nearness = np.abs(from_equal_area(self._places) @ direction).max(axis=1)
+        nearness = np.abs(from_equal_area(self._all_places()) @ direction).max(axis=1)
         nearness[~np.isfinite(nearness)] = -1.0
-        n_poles = self._places.shape[0] * self._places.shape[1]
-        if n_poles < AS_POINTS:
+        if self._done * len(self._axes) < AS_POINTS:
             best = int(np.argmax(nearness))
             chosen = np.array([best] if nearness[best] > 1 - REACH**2 else [], np.int64)
         else:

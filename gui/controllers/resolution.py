@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.newest import newest_first
+from braggwatch.processing.uniform_bins import count_in_bins
 from braggwatch.streamer.wording import count
 
 BINS = 48
@@ -67,10 +68,12 @@ class ResolutionController:
             return
         low, high = float(values.min()), float(values.max())
         pad = max(0.02 * (high - low), 0.005)
-        edges = np.linspace(max(low - pad, 0.0), high + pad, BINS + 1)
+        low, high = max(low - pad, 0.0), high + pad
+        edges = np.linspace(low, high, BINS + 1)
         self._view.show_histogram(
             ResolutionHistogram(
-                edges, np.histogram(values, edges)[0], np.histogram(indexed, edges)[0], len(values), len(indexed),
+                edges, count_in_bins(values, BINS, low, high), count_in_bins(indexed, BINS, low, high), len(values),
+                len(indexed),
                 1 / float(np.median(values)), 1 / float(np.median(indexed)) if len(indexed) else None,
             )
         )  # fmt: skip
@@ -83,7 +86,10 @@ class ResolutionController:
 
 def _inverse(d: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return 1/d, NaN where d is not a length."""
-    return np.asarray(np.where((d > 0.1) & (d < 1e4), 1.0 / np.where(d > 0.1, d, 1.0), np.nan), float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = 1.0 / d.astype(np.float64)
+    inverse[~((inverse > 1e-4) & (inverse < 10.0))] = np.nan
+    return inverse
 
 
 def _why_empty(n_hits: int) -> str:
