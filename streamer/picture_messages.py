@@ -47,6 +47,10 @@ class Geometry(msgspec.Struct, frozen=True, kw_only=True):
     """One bit a pixel, 1 where it must not be used, packed with zlib."""
     flag_values: tuple[float, ...] = ()
     """Pixels of these values are bad."""
+    flag_below: float = float("-inf")
+    """So are those below this value, ADU."""
+    flag_above: float = float("inf")
+    """And those above this one, ADU."""
 
     @classmethod
     def of(cls, series: str, run: int, detector: Detector) -> Self:
@@ -63,6 +67,8 @@ class Geometry(msgspec.Struct, frozen=True, kw_only=True):
             photon_energy=None if detector.beam is None else detector.beam.photon_energy,
             mask=zlib.compress(np.packbits(detector.mask).tobytes(), 1),
             flag_values=tuple(float(value) for value in detector.flag_values),
+            flag_below=float(detector.flag_below),
+            flag_above=float(detector.flag_above),
         )  # fmt: skip
 
     def detector(self) -> Detector:
@@ -75,6 +81,8 @@ class Geometry(msgspec.Struct, frozen=True, kw_only=True):
             None if self.photon_energy is None else Beam(self.photon_energy),
             self._unpacked_mask(),
             self.flag_values,
+            self.flag_below,
+            self.flag_above,
         )
 
     def _unpacked_mask(self) -> NDArray[np.bool_]:

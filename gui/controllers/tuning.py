@@ -1,87 +1,23 @@
 """Tries other settings out, shows what they would change, and puts them in force."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
 
 from psygnal import Signal
 
-from braggwatch.gui.controllers.tuning_wording import EffectRow, effect_rows, progress
+from braggwatch.gui.controllers.settings_changes import SettingsChanges, as_tables
+from braggwatch.gui.controllers.tuning_view import FieldState, Name, TuningView
+from braggwatch.gui.controllers.tuning_wording import effect_rows, progress
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.settings_text import with_values
 from braggwatch.gui.shot_key import ShotKey
 from braggwatch.gui.trial_effect import Effect, ShownEffect
 from braggwatch.gui.tuned_fields import TunedField, Value, tuned_fields
 from braggwatch.gui.tuner import Trial, Tuner
-from braggwatch.streamer.control_messages import Change, Changed
 
 N_SHOTS = 100
 """How many remembered shots are tried at first."""
-
-Name = tuple[str, str]
-"""Table and key of a setting."""
-
-
-@dataclass(frozen=True)
-class FieldState:
-    """What one setting shows."""
-
-    value: Value
-    in_force: Value
-    said_in_force: str
-
-    @property
-    def changed(self) -> bool:
-        """Whether the trial value is another one than that in force."""
-        return self.value != self.in_force
-
-
-class TuningView(Protocol):
-    """What the controller asks of its panel."""
-
-    value_changed: Any
-    """Table (str), key (str), value (object)."""
-    reset_wanted: Any
-    """Table (str), key (str); both empty: all of them."""
-    again_wanted: Any
-    n_shots_changed: Any
-    """int."""
-    threshold_wanted: Any
-    """bool."""
-    shot_clicked: Any
-    """Place in the list of changed shots (int)."""
-    apply_wanted: Any
-    confirmed: Any
-    cancelled: Any
-    undo_wanted: Any
-    save_wanted: Any
-    """Path (str)."""
-
-    def show_empty(self, why: str) -> None:
-        """Show a sentence instead of everything."""
-
-    def show_fields(self, fields: Sequence[TunedField]) -> None:
-        """Lay out these settings; called again only when they are others."""
-
-    def show_values(self, states: Mapping[Name, FieldState]) -> None:
-        """Set all values and mark those that are changed."""
-
-    def show_effect(self, rows: Sequence[EffectRow], progress: str, problem: str) -> None:
-        """Show before and after, how far it has come, and what is wrong."""
-
-    def show_changed_shots(self, shots: Sequence[str]) -> None:
-        """List the shots that are judged otherwise."""
-
-    def show_proposal(self, lines: Sequence[str]) -> None:
-        """Show what is about to be changed and ask whether to go on; without lines: do not ask."""
-
-    def show_line(self, line: str) -> None:
-        """Say how the last request ended."""
-
-    def set_possible(self, *, apply: bool, undo: str, reset: bool, save: bool) -> None:
-        """Enable the buttons; `undo` says what would be undone, empty for nothing."""
 
 
 class TuningController:
@@ -97,12 +33,11 @@ class TuningController:
         self._monitor, self._view = monitor, view
         self.stale = True
         self._tuner = Tuner(self._mark)
+        self._changes = SettingsChanges(monitor, view.show_line, self._mark)
         self._fields: dict[Name, TunedField] = {}
         self._in_force: dict[Name, Value] = {}
         self._text: str | None = None
         self._trial: dict[Name, Value] = {}
-        self._undoable: list[dict[Name, Value]] = []
-        self._asking = False
         self._proposing = False
         self._n_shots, self._threshold, self._again = N_SHOTS, False, 0
         self._begun: tuple[object, ...] | None = None
@@ -126,7 +61,7 @@ class TuningController:
         view.apply_wanted.connect(self._propose)
         view.confirmed.connect(self._apply)
         view.cancelled.connect(self._cancel)
-        view.undo_wanted.connect(self._undo)
+        view.undo_wanted.connect(self._changes.undo)
         view.save_wanted.connect(self._save)
 
     def close(self) -> None:
@@ -207,8 +142,8 @@ class TuningController:
         self._changed_shots = [key for key, _ in changed]
         self._view.show_changed_shots([f"frame {key.number} {text}" for key, text in changed])
         self._view.set_possible(
-            apply=changes and not effect.problem and not self._asking and self._monitor.link != "gone",
-            undo="" if self._asking else self._said_undo(),
+            apply=changes and not effect.problem and not self._changes.pending and self._monitor.link != "gone",
+            undo="" if self._changes.pending else self._said_undo(),
             reset=changes,
             save=not effect.problem,
         )
@@ -240,8 +175,7 @@ class TuningController:
         """Another processor, or none: nothing of before holds any more."""
         self._text, self._begun = None, None
         self._trial.clear()
-        self._undoable = []
-        self._asking = False
+        self._changes.forget()
         self._tuner.cancel()
         self._clear_peaks()
 
@@ -253,7 +187,7 @@ class TuningController:
                 self._begun = None
                 self._tuner.cancel()
             return
-        changes = self._changes(self._trial)
+        changes = as_tables(self._trial)
         some = bool(monitor.remembered) and bool(self._trial)
         how = self._n_shots, self._threshold, self._again, some
         wanted = (self._text, changes, monitor.detector, self._shown_key(), how)
@@ -310,40 +244,15 @@ class TuningController:
         self._mark()
 
     def _apply(self) -> None:
-        if not self._proposing or self._asking:
-            return
-        self._cancel()
-        old = {name: self._in_force[name] for name in self._trial}
-        self._ask(self._changes(self._trial), lambda: self._undoable.append(old))
-
-    def _undo(self) -> None:
-        if self._undoable and not self._asking:
-            self._ask(self._changes(self._undoable[-1]), lambda: self._undoable.pop())
-
-    def _ask(self, changes: dict[str, dict[str, Any]], then: Any) -> None:
-        self._asking = True
-        self._view.show_line("Asking the processor …")
-        asked_of = self._undoable
-
-        def answered(changed: Changed) -> None:
-            self._asking = False
-            if changed.problem:
-                line = f"Nothing was changed: {changed.problem}"
-                self._monitor.said.emit(line)
-            else:
-                line = f"In force as settings version {changed.version}."
-                if asked_of is self._undoable:
-                    then()
-            self._view.show_line(line)
-            self._mark()
-
-        self._monitor.outbox.change(Change(changes, by="the tuning panel"), answered)
-        self._mark()
+        if self._proposing:
+            self._cancel()
+            self._changes.apply(self._trial, self._in_force)
 
     def _said_undo(self) -> str:
-        if not self._undoable:
+        before = self._changes.undoable
+        if before is None:
             return ""
-        return "; ".join(self._said(self._in_force, self._undoable[-1])) or "The change before is undone already."
+        return "; ".join(self._said(self._in_force, before)) or "These values are in force already."
 
     def _said(self, old: Mapping[Name, Value], new: Mapping[Name, Value]) -> list[str]:
         lines = []
@@ -353,17 +262,11 @@ class TuningController:
                 lines.append(f"{field.table}.{field.key}  {field.said(old.get(name))} → {field.said(value)}")
         return lines
 
-    def _changes(self, values: Mapping[Name, Value]) -> dict[str, dict[str, Any]]:
-        changes: dict[str, dict[str, Any]] = {}
-        for (table, key), value in values.items():
-            changes.setdefault(table, {})[key] = value
-        return changes
-
     def _save(self, path: str) -> None:
         if self._text is None or not path:
             return
         try:
-            text = with_values(self._text, self._changes(self._trial))
+            text = with_values(self._text, as_tables(self._trial))
             with Path(path).open("x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError:

@@ -40,7 +40,7 @@ class FieldRow(QObject):
         self.field = field
         self._theme: Theme | None = None
         self._old: str | None = None
-        self._narrow = False
+        self._narrow, self._wide = False, True
         self.label = QCheckBox(field.key) if field.optional else QLabel(field.key)
         self.slider = QSlider(Qt.Orientation.Horizontal) if field.slider_steps else None
         self.editor = self._make_editor()
@@ -126,9 +126,9 @@ class FieldRow(QObject):
         self.off.setStyleSheet(f"color: {theme.quiet}")
         self._mark()
 
-    def set_narrow(self, narrow: bool) -> None:
-        """Do without the slider where there is no room for it."""
-        self._narrow = narrow
+    def set_room(self, *, narrow: bool, wide: bool) -> None:
+        """Do without the slider in a narrow panel, and show the old value only in a wide one."""
+        self._narrow, self._wide = narrow, wide
         if isinstance(self.editor, QAbstractSpinBox):
             self.editor.setFixedWidth(NARROW_EDITOR_WIDTH if narrow else EDITOR_WIDTH)
             symbols = QAbstractSpinBox.ButtonSymbols
@@ -184,7 +184,7 @@ class FieldRow(QObject):
         changed = self._old is not None
         self.back.setVisible(changed)
         if changed:
-            short = not self._narrow and len(str(self._old)) <= _LONGEST_OLD
+            short = self._wide and len(str(self._old)) <= _LONGEST_OLD
             self.back.setText(f"↺ {self._old}" if short else "↺")
             self.back.setToolTip(f"In force: {self._old}. Click to go back to it")
         if self._theme is not None:

@@ -21,7 +21,8 @@ from PyQt5.QtWidgets import (
     QWidget,
 )
 
-from braggwatch.gui.controllers.tuning import N_SHOTS, FieldState, Name
+from braggwatch.gui.controllers.tuning import N_SHOTS
+from braggwatch.gui.controllers.tuning_view import FieldState, Name
 from braggwatch.gui.controllers.tuning_wording import EffectRow
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.panels.trial_table import TrialTable
@@ -32,7 +33,7 @@ from braggwatch.gui.tuned_fields import TunedField
 _NARROW = 380
 """px of width below which there are no sliders."""
 _WIDE = 480
-"""px of width from which on the table has room for intervals."""
+"""px of width from which on there is room for intervals and for old values."""
 _LOW = 460
 """px of height below which the table scrolls with the settings."""
 
@@ -178,12 +179,12 @@ class TuningPanel(Panel):
         super().resizeEvent(event)
 
     def _fit(self, width: int, height: int) -> None:
-        narrow = width < _NARROW
+        narrow, wide = width < _NARROW, width >= _WIDE
         for row in self.rows.values():
-            row.set_narrow(narrow)
-        self.table.set_narrow(width < _WIDE)
+            row.set_room(narrow=narrow, wide=wide)
+        self.table.set_narrow(not wide)
         self._grid.setHorizontalSpacing(SPACE // 2 if narrow else SPACE)
-        self._grid.setColumnMinimumWidth(3, 24 if narrow else 11 * SPACE)
+        self._grid.setColumnMinimumWidth(3, 11 * SPACE if wide else 3 * SPACE)
         self.n_shots.setPrefix("" if narrow else "last ")
         symbols = QSpinBox.ButtonSymbols
         self.n_shots.setButtonSymbols(symbols.NoButtons if narrow else symbols.UpDownArrows)

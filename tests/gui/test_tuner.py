@@ -21,7 +21,7 @@ from braggwatch.processing.decompression import decompress
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Frame, Series
 from braggwatch.processing.pipeline_settings import PipelineSettings
-from braggwatch.streamer.picture_messages import ShotImage
+from braggwatch.streamer.picture_messages import Geometry, ShotImage
 
 
 class Told:
@@ -201,6 +201,18 @@ def test_a_chain_without_indexer_indexes_nothing(told: Told) -> None:
     text = TEXT.replace(str(CHAIN).replace("'", '"'), '["hitfind"]')
     effect = told.result(Trial(detector(), text, {}, None, (shot_image(1),)))
     assert not effect.indexes and not effect.note
+
+
+def test_pixels_that_the_geometry_calls_bad_are_bad_in_a_trial_too(told: Told) -> None:
+    flagged = replace(detector(), flag_below=-3.0, flag_above=8.0, flag_values=(5.0,))
+    sent = Geometry.of("run-1", 1, flagged).detector()
+    assert (sent.flag_below, sent.flag_above, sent.flag_values) == (-3.0, 8.0, (5.0,))
+    changes = {"hitfind": {"min_snr": 2.0, "min_pixels": 1, "threshold": 0.0}}
+    by_sent, by_flagged, without_flags = (
+        told.result(Trial(found, TEXT, changes, None, (shot_image(1),))).shots[0].after.n_spots
+        for found in (sent, flagged, detector())
+    )
+    assert by_sent == by_flagged < 0.1 * without_flags
 
 
 def test_a_detector_without_photon_energy_is_a_sentence_where_a_resolution_is_asked_for(told: Told) -> None:

@@ -12,7 +12,8 @@ from messages_by_hand import NotingOutbox, geometry, shot_image
 from psygnal import Signal
 from tuning_shots import CELL, TEXT, in_force
 
-from braggwatch.gui.controllers.tuning import FieldState, Name, TuningController
+from braggwatch.gui.controllers.tuning import TuningController
+from braggwatch.gui.controllers.tuning_view import FieldState, Name
 from braggwatch.gui.controllers.tuning_wording import EffectRow
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.settings_text import with_values

@@ -9,7 +9,7 @@ from PyQt5.QtWidgets import QApplication, QFileDialog, QSlider
 from pytestqt.qtbot import QtBot
 from tuning_shots import TEXT
 
-from braggwatch.gui.controllers.tuning import FieldState, Name
+from braggwatch.gui.controllers.tuning_view import FieldState, Name
 from braggwatch.gui.controllers.tuning_wording import EffectRow
 from braggwatch.gui.panels.tuning import TuningPanel
 from braggwatch.gui.theme import DARK, LIGHT
