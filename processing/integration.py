@@ -1,0 +1,296 @@
+"""Intensities at predicted places: summation with a local background."""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+from numba import njit
+from numpy.typing import DTypeLike, NDArray
+
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.pixel_values import ValidRange, plain_image
+from braggwatch.processing.prediction import Predictions
+from braggwatch.processing.reflections import Flag, Reflections
+
+_SATURATED, _MASKED, _OVERLAPPED, _EDGE, _NO_BACKGROUND = (int(flag) for flag in Flag)
+_CLIP = 4.0
+"""Background pixels that many standard deviations above the rest belong to a spot that nobody predicted."""
+_LARGEST_RADIUS = 50.0
+_MOST_NEIGHBOURS = 32
+_FEWEST_BACKGROUND = 4
+"""Pixels that a background, and the plane through it, needs at least."""
+
+
+class Integrator:
+    """Sums up spots around predicted places, as three-radius integration does (CrystFEL's ``rings``).
+
+    Pixels whose centres lie within `inner` of the predicted place are the spot; those between `middle` and `outer` tell
+    the background, unless they belong to another reflection's spot, are masked, or stand out. Their mean, or the plane
+    fitted to them, is taken off under the spot. Spots are not corrected for partiality or Lorentz factor.
+
+    The variance is that of counting: every photon adds `gain` squared, every pixel `noise` squared, and the
+    background's own uncertainty, which all pixels of the spot share, adds up once for each two of them. Photons are
+    taken as the counted ones or, where the sum above the background is negative, as the background's: a spot that
+    happens to lack photons must not look better determined than it is.
+
+    One integrator serves one thread at a time: its work space is its own.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        *,
+        inner: float = 4.0,
+        middle: float = 5.0,
+        outer: float = 7.0,
+        background: Literal["mean", "plane"] = "mean",
+        gain: float = 1.0,
+        noise: float = 0.0,
+    ) -> None:
+        """Get ready for a detector, whose mask, flag values and saturation count.
+
+        `inner`, `middle`, `outer`: radii in pixels. `gain`: ADU of one photon; `noise`: standard deviation of a pixel
+        that got none, ADU. Raises ValueError for values that make no sense.
+        """
+        if not 0.5 <= inner <= middle < outer <= _LARGEST_RADIUS:
+            raise ValueError(
+                f"expected radii 0.5 <= inner <= middle < outer <= {_LARGEST_RADIUS:g} pixels, "
+                f"found {inner:g}, {middle:g}, {outer:g}"
+            )
+        if background not in ("mean", "plane"):
+            raise ValueError(f"the background is taken as 'mean' or as 'plane', found {background!r}")
+        if not (0 < gain < math.inf and 0 <= noise < math.inf):
+            raise ValueError(f"gain must be positive and noise not negative, found {gain:g} and {noise:g} ADU")
+        self.detector = detector
+        self._radii = float(inner), float(middle), float(outer)
+        self._plane = background == "plane"
+        self._counting = float(gain), float(noise) ** 2
+        self._bounds = np.array([(p.ss_start, p.ss_stop, p.fs_start, p.fs_stop) for p in detector.panels], np.int64)
+        self._full = np.array([p.max_adu for p in detector.panels])
+        self._ring = np.empty((3, (2 * math.ceil(outer) + 2) ** 2))
+
+    def warm_up(self, dtype: DTypeLike) -> None:
+        """Compile for images of one type, so that the first real image takes no longer than the rest."""
+        self(np.zeros(self.detector.shape, dtype), _NO_PREDICTIONS)
+
+    def __call__(self, image: NDArray[Any], predictions: Predictions) -> Reflections:
+        """Return the intensities at predicted places of an image ``(ss, fs)``, types as for `PeakFinder`.
+
+        Places on the image of which nothing could be measured come with NaN and a flag. Raises ValueError for another
+        shape and for a place on no panel, TypeError for other types.
+        """
+        flat = plain_image(image, self.detector)
+        n = len(predictions)
+        panel = np.ascontiguousarray(predictions.panel, np.int64)
+        if n and not 0 <= panel.min() <= panel.max() < len(self._bounds):
+            raise ValueError(f"expected panels from 0 to {len(self._bounds) - 1}, found {panel.min()} to {panel.max()}")
+        place = np.ascontiguousarray(np.stack([predictions.fs, predictions.ss], axis=1), np.float64)
+        if not np.isfinite(place).all():
+            raise ValueError("a predicted place is no number")
+        measured = np.empty((4, n))
+        flags = np.zeros(n, np.uint8)
+        valid = ValidRange.of(flat.dtype, self.detector)
+        _integrate(
+            flat.reshape(self.detector.shape), self.detector.mask, valid.low, valid.high, valid.flagged, place, panel,
+            np.argsort(place[:, 1], kind="stable"), self._bounds, self._full, *self._radii, self._plane,
+            *self._counting, self._ring, measured, flags,
+        )  # fmt: skip
+        intensity, sigma, background, peak = measured.astype(np.float32)
+        return Reflections(
+            hkl=predictions.hkl, fs=predictions.fs, ss=predictions.ss, panel=predictions.panel,
+            intensity=intensity, sigma=sigma, background=background, peak=peak, flags=flags,
+            excitation_error=predictions.excitation_error, partiality=predictions.partiality,
+            inverse_d=predictions.inverse_d,
+        )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _integrate(  # type: ignore[no-untyped-def]
+    image, mask, low, high, flagged, place, panel, by_row, bounds, full, inner, middle, outer, plane, gain, variance,
+    ring, out, flags,
+):  # fmt: skip
+    """Integrate at each `place` ``(n, 2)`` (fs, ss) on its `panel`; `by_row` ``(n,)`` are the places in order of ss.
+
+    `bounds` ``(n_panels, 4)``: first and last + 1 row, then column. `ring` ``(3, m)``: room for the values and places
+    of background pixels. Writes intensity, sigma, background and peak into `out` ``(4, n)`` and adds bits to `flags`.
+    """
+    ring_area = math.pi * (outer * outer - middle * middle)
+    others = np.empty((_MOST_NEIGHBOURS, 2))
+    for rank in range(len(place)):
+        i = by_row[rank]
+        box = bounds[panel[i]]
+        n_others, nearest = _find_neighbours(place, panel, by_row, rank, inner + outer, others)
+        if nearest < 2.0 * inner:
+            flags[i] |= _OVERLAPPED
+        fs, ss = place[i]
+        if not (box[0] <= ss - inner and ss + inner <= box[1] and box[2] <= fs - inner and fs + inner <= box[3]):
+            flags[i] |= _EDGE
+        n, total, top, masked = _sum_spot(image, mask, low, high, flagged, fs, ss, box, inner)
+        if masked:
+            flags[i] |= _MASKED
+        if top >= full[panel[i]]:
+            flags[i] |= _SATURATED
+        m = _gather_ring(
+            image, mask, low, high, flagged, fs, ss, box, middle, outer, others[:n_others], inner, ring
+        )  # fmt: skip
+        m = _clip(ring, m, gain, variance)
+        if m < 0.5 * ring_area:
+            flags[i] |= _NO_BACKGROUND
+        if n == 0 or m < _FEWEST_BACKGROUND:
+            out[:, i] = np.nan
+            continue
+        level, share = _level_at_spot(ring, m, plane)
+        under = level * n
+        signal = total - under
+        counted = max(total if signal > 0.0 else under, 0.0)
+        background = gain * max(level, 0.0) + variance
+        out[0, i] = signal
+        out[1, i] = math.sqrt(gain * counted + n * variance + n * n * share * background)
+        out[2, i] = level
+        out[3, i] = top
+
+
+@njit(nogil=True, cache=True)
+def _find_neighbours(place, panel, by_row, rank, reach, others):  # type: ignore[no-untyped-def]
+    """Write the places on the same panel within `reach`, as many as there is room for.
+
+    Returns their number and the distance of the nearest.
+    """
+    i = by_row[rank]
+    n, nearest = 0, np.inf
+    for direction in (-1, 1):
+        at = rank + direction
+        while 0 <= at < len(by_row) and abs(place[by_row[at], 1] - place[i, 1]) < reach:
+            j = by_row[at]
+            at += direction
+            distance = math.hypot(place[j, 0] - place[i, 0], place[j, 1] - place[i, 1])
+            if panel[j] == panel[i] and distance < reach:
+                nearest = min(nearest, distance)
+                if n < len(others):
+                    others[n] = place[j]
+                    n += 1
+    return n, nearest
+
+
+@njit(nogil=True, cache=True)
+def _span(centre, radius, start, stop):  # type: ignore[no-untyped-def]
+    """Return the first and last + 1 pixel that a disc may touch, within bounds."""
+    return max(math.floor(centre - radius), start), min(math.floor(centre + radius) + 1, stop)
+
+
+@njit(nogil=True, cache=True)
+def _has_value(value, low, high, flagged):  # type: ignore[no-untyped-def]
+    known = low <= value <= high
+    for k in range(len(flagged)):
+        known &= value != flagged[k]
+    return known
+
+
+@njit(nogil=True, cache=True)
+def _sum_spot(image, mask, low, high, flagged, fs, ss, box, radius):  # type: ignore[no-untyped-def]
+    """Return how many pixels the spot has, their sum, the highest one, and whether some have no value."""
+    n, total, top, masked = 0, 0.0, -np.inf, False
+    first_row, last_row = _span(ss, radius, box[0], box[1])
+    first_column, last_column = _span(fs, radius, box[2], box[3])
+    for row in range(first_row, last_row):
+        y2 = (row + 0.5 - ss) ** 2
+        for column in range(first_column, last_column):
+            if y2 + (column + 0.5 - fs) ** 2 > radius * radius:
+                continue
+            value = image[row, column]
+            if mask[row, column] or not _has_value(value, low, high, flagged):
+                masked = True
+                continue
+            n += 1
+            total += value
+            top = max(top, float(value))
+    return n, total, top, masked
+
+
+@njit(nogil=True, cache=True)
+def _gather_ring(  # type: ignore[no-untyped-def]
+    image, mask, low, high, flagged, fs, ss, box, middle, outer, others, inner, ring
+):  # fmt: skip
+    """Write value, x and y (from the predicted place) of the pixels that tell the background; return their number."""
+    m = 0
+    first_row, last_row = _span(ss, outer, box[0], box[1])
+    first_column, last_column = _span(fs, outer, box[2], box[3])
+    for row in range(first_row, last_row):
+        for column in range(first_column, last_column):
+            x, y = column + 0.5 - fs, row + 0.5 - ss
+            if not middle * middle < x * x + y * y <= outer * outer:
+                continue
+            value = image[row, column]
+            if mask[row, column] or not _has_value(value, low, high, flagged):
+                continue
+            if _in_another_spot(column + 0.5, row + 0.5, others, inner):
+                continue
+            ring[0, m], ring[1, m], ring[2, m] = value, x, y
+            m += 1
+    return m
+
+
+@njit(nogil=True, cache=True)
+def _in_another_spot(fs, ss, others, inner):  # type: ignore[no-untyped-def]
+    inside = False
+    for k in range(len(others)):
+        inside |= (fs - others[k, 0]) ** 2 + (ss - others[k, 1]) ** 2 <= inner * inner
+    return inside
+
+
+@njit(nogil=True, cache=True)
+def _clip(ring, m, gain, variance):  # type: ignore[no-untyped-def]
+    """Take out, twice at most, what stands out of the background; return how many pixels are left."""
+    for _ in range(2):
+        mean, spread = 0.0, 0.0
+        for k in range(m):
+            mean += ring[0, k]
+        mean /= max(m, 1)
+        for k in range(m):
+            spread += (ring[0, k] - mean) ** 2
+        # a photon more than usual is no outlier where there are hardly any
+        limit = mean + gain + _CLIP * math.sqrt(max(spread / max(m, 1), gain * max(mean, 0.0) + variance))
+        left = 0
+        for k in range(m):
+            if ring[0, k] <= limit:
+                ring[0, left], ring[1, left], ring[2, left] = ring[0, k], ring[1, k], ring[2, k]
+                left += 1
+        if left == m:
+            break
+        m = left
+    return m
+
+
+@njit(nogil=True, cache=True)
+def _level_at_spot(ring, m, plane):  # type: ignore[no-untyped-def]
+    """Return the background at the predicted place, and its variance in units of one pixel's.
+
+    With `plane`, the value there of the plane through the pixels. The spot is symmetric about the place, so that this
+    is also the mean under it.
+    """
+    mean = 0.0
+    for k in range(m):
+        mean += ring[0, k]
+    mean /= m
+    if not plane:
+        return mean, 1.0 / m
+    x, y, xx, xy, yy, xv, yv = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(m):
+        x += ring[1, k] / m
+        y += ring[2, k] / m
+    for k in range(m):
+        dx, dy, dv = ring[1, k] - x, ring[2, k] - y, ring[0, k] - mean
+        xx, xy, yy, xv, yv = xx + dx * dx, xy + dx * dy, yy + dy * dy, xv + dx * dv, yv + dy * dv
+    determinant = xx * yy - xy * xy
+    if not determinant > 1e-9 * xx * yy:  # all pixels on one line
+        return mean, 1.0 / m
+    slope_x, slope_y = (yy * xv - xy * yv) / determinant, (xx * yv - xy * xv) / determinant
+    share = 1.0 / m + (yy * x * x - 2.0 * xy * x * y + xx * y * y) / determinant
+    return mean - slope_x * x - slope_y * y, share
+
+
+_NO_PREDICTIONS = Predictions(
+    hkl=np.empty((0, 3), np.int32), fs=np.empty(0, np.float32), ss=np.empty(0, np.float32),
+    panel=np.empty(0, np.int16), excitation_error=np.empty(0, np.float32), partiality=np.empty(0, np.float32),
+    inverse_d=np.empty(0, np.float32),
+)  # fmt: skip
