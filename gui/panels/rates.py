@@ -64,17 +64,17 @@ class RatesPanel(Panel):
         self.span.setToolTip("What is shown: the last minutes, or the whole session")
         for seconds in SPANS:
             self.span.addItem(f"last {seconds // 60} min" if seconds else "all", seconds)
-        self.window = QComboBox()
-        self.window.setToolTip("How far each point of the curves looks back, seconds or minutes")
+        self.window_box = QComboBox()
+        self.window_box.setToolTip("How far each point of the curves looks back, seconds or minutes")
         for seconds in WINDOWS:
-            self.window.addItem(f"over {seconds} s" if seconds < 60 else f"over {seconds // 60} min", seconds)
+            self.window_box.addItem(f"over {seconds} s" if seconds < 60 else f"over {seconds // 60} min", seconds)
         self._lay_out()
         self._follows = True
         self.plot.plotItem.vb.sigRangeChangedManually.connect(self._stop_following)
         self.plot.clicked.connect(self._tell_times)
         self.plot.double_clicked.connect(self._follow)
         self.plot.scene().sigMouseMoved.connect(self._tell_mouse)
-        self.window.activated.connect(lambda row: self.window_chosen.emit(self.window.itemData(row)))
+        self.window_box.activated.connect(lambda row: self.window_chosen.emit(self.window_box.itemData(row)))
         self.span.activated.connect(lambda row: self._choose_span(self.span.itemData(row)))
         self._shown: RatesShown | None = None
         self.set_theme(DARK)
@@ -100,7 +100,7 @@ class RatesPanel(Panel):
         line.setContentsMargins(SPACE, SPACE // 2, SPACE, 0)
         line.setSpacing(SPACE // 2)
         line.addWidget(self.span)
-        line.addWidget(self.window)
+        line.addWidget(self.window_box)
         line.addWidget(self.reading, 1)
         self.reading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.reading.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -154,7 +154,7 @@ class RatesPanel(Panel):
 
     def show_choice(self, window: int, span: int) -> None:
         """Show what is chosen."""
-        self.window.setCurrentIndex(self.window.findData(window))
+        self.window_box.setCurrentIndex(self.window_box.findData(window))
         self.span.setCurrentIndex(self.span.findData(span))
 
     # -- what the user does ---------------------------------------------------------------------------------------
