@@ -21,6 +21,8 @@ from braggwatch.gui.shot_key import ShotKey
 from braggwatch.streamer.control_messages import Changed
 from braggwatch.streamer.feed_messages import Ledger, Status
 from braggwatch.streamer.messages import State
+from braggwatch.streamer.settings import parse_settings
+from braggwatch.streamer.settings_change import changed_settings
 
 
 class RecordingPanel:
@@ -256,6 +258,25 @@ def test_applying_shows_what_will_change_and_asks_the_processor(rig: Rig) -> Non
     assert rig.view.line == "In force as settings version 2."
     assert not any(state.changed for state in rig.view.states.values())
     assert rig.view.states["hitfind", "d_min"].value == 2.5
+
+
+def test_the_processor_understands_what_is_asked_of_it(rig: Rig, tmp_path: Path) -> None:
+    cell = "80 80 38.5 90 90 90 P43212"
+    text = TEXT.replace('directory = "hits"', f'directory = "{tmp_path}"')
+    rig.monitor.take([in_force(text, 2)])
+    rig.settled()
+    for key, value in (("min_snr", 6.5), ("max_peaks_in_hit", 900), ("method", "spots"), ("threshold_adu", 20.0)):
+        rig.change(key, value)
+    rig.change("cell", cell, "index")
+    rig.settled()
+    rig.view.apply_wanted.emit()
+    rig.view.confirmed.emit()
+    change, _ = rig.outbox.changes.pop()
+    settings = parse_settings(tomllib.loads(text))
+    changed = changed_settings(settings, change.settings)
+    assert changed.stages["hitfind"]["max_peaks_in_hit"] == 900 and changed.stages["index"]["cell"] == cell
+    back = {"hitfind": {"max_peaks_in_hit": None, "method": "peakfinder8", "threshold_adu": None}}
+    assert "threshold_adu" not in changed_settings(changed, back).stages["hitfind"]
 
 
 def test_a_change_can_be_undone(rig: Rig) -> None:
