@@ -15,7 +15,7 @@ _SOFT = 2.0
 """Values below this, ADU, lie evenly on the histogram's axis, those above on a logarithmic one."""
 _START, _STOP, _WIDTH = -14.0, 24.0, 0.02
 _TABLE_SIZE = 65536
-_HIGHEST: dict[Scale, float] = {"linear": 0.998, "sqrt": 0.9995, "log": 1.0}
+_HIGHEST: dict[Scale, float] = {"linear": 0.9995, "sqrt": 0.9999, "log": 1.0}
 """The part of the pixels below the upper level: a scale that lifts weak values can afford more range."""
 _LOWEST = 0.01
 _SPREAD = 2.2

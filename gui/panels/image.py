@@ -1,0 +1,272 @@
+"""The image panel: one shot with what was found in it."""
+
+from pathlib import Path
+
+from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtGui import QFont, QPixmap, QResizeEvent
+from PyQt5.QtWidgets import QApplication, QFileDialog, QLabel, QVBoxLayout, QWidget
+
+from braggwatch.gui.image_levels import Levels, Scale
+from braggwatch.gui.image_picture import Picture
+from braggwatch.gui.image_rings import Ring
+from braggwatch.gui.image_spots import Points, Spots
+from braggwatch.gui.monitor import Follow
+from braggwatch.gui.panels.image_canvas import ImageCanvas
+from braggwatch.gui.panels.image_caption import Caption
+from braggwatch.gui.panels.image_colours import ColourMap
+from braggwatch.gui.panels.image_histogram import LevelsPlot
+from braggwatch.gui.panels.image_toolbar import ImageToolbar
+from braggwatch.gui.panels.panel import Panel
+from braggwatch.gui.theme import AXIS_PX, SPACE, Theme
+
+_TOOLBAR_FROM, _READOUT_FROM, _HISTOGRAM_FROM = 150, 120, 260
+"""px of height that the panel must have for each of these."""
+_HISTOGRAM_PX = 104
+
+
+class ImagePanel(Panel):
+    """Shows a shot's pixels, marks, geometry and which shot it is."""
+
+    name = "image"
+    title = "Image"
+    follow_wanted = pyqtSignal(str)
+    """With ``frame``, ``hit`` or ``indexed``."""
+    pause_wanted = pyqtSignal(bool)
+    """True to pause, False to go live."""
+    step_wanted = pyqtSignal(int)
+    """By how many shots."""
+    jump_wanted = pyqtSignal(int)
+    """A frame number."""
+    pointed = pyqtSignal(float, float)
+    """Picture coordinates under the cursor."""
+    predicted_shown = pyqtSignal(bool)
+    """Whether predicted reflections are to be seen."""
+    trouble = pyqtSignal(str)
+    """A sentence on what did not work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._spots = Spots()
+        self._frame: int | None = None
+        self._readout_text = ""
+        self.canvas, self.caption, self.toolbar, self.plot = ImageCanvas(), Caption(), ImageToolbar(), LevelsPlot()
+        self.readout = QLabel()
+        self.readout.setToolTip(
+            "Under the cursor: pixel value in ADU · image coordinates fs and ss in pixels, the centre of the first "
+            "pixel at 0.5 · panel · resolution in Å"
+        )
+        self.readout.setMinimumWidth(1)
+        self.sentence = QLabel(self.canvas)
+        self.sentence.setWordWrap(True)
+        self.sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.sentence.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._sheet = QWidget()
+        for part in (self, self.caption, self._sheet):
+            part.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        sheet = QVBoxLayout(self._sheet)
+        layout = QVBoxLayout(self)
+        for box in (sheet, layout):
+            box.setContentsMargins(0, 0, 0, 0)
+            box.setSpacing(0)
+        sheet.addWidget(self.caption)
+        sheet.addWidget(self.canvas, 1)
+        layout.addWidget(self.toolbar)
+        layout.addWidget(self._sheet, 1)
+        layout.addWidget(self.plot)
+        layout.addWidget(self.readout)
+        self.plot.setFixedHeight(_HISTOGRAM_PX)
+        self._connect()
+        self.set_theme(self.theme)
+        self._make_room()
+
+    def _connect(self) -> None:
+        bar, canvas = self.toolbar, self.canvas
+        for signal, ours in (
+            (bar.follow_wanted, self.follow_wanted), (bar.pause_wanted, self.pause_wanted),
+            (bar.step_wanted, self.step_wanted), (bar.jump_wanted, self.jump_wanted), (canvas.pointed, self.pointed),
+        ):  # fmt: skip
+            signal.connect(ours)
+        for switch in (bar.spots, bar.predicted, bar.rings, bar.centre, bar.mask):
+            switch.toggled.connect(self._show_overlays)
+        bar.predicted.toggled.connect(self.predicted_shown)
+        bar.histogram.toggled.connect(self._make_room)
+        bar.colour_map_chosen.connect(self._set_colour_map)
+        bar.scale_chosen.connect(self.set_scale)
+        bar.auto.triggered.connect(self.auto_levels)
+        bar.fit.triggered.connect(self.fit)
+        bar.copy.triggered.connect(self.copy_picture)
+        bar.save.triggered.connect(self._ask_where)
+        canvas.levels_changed.connect(self.plot.set_levels)
+        canvas.histogram_changed.connect(self.plot.set_histogram)
+        self.plot.levels_dragged.connect(self._set_levels)
+
+    # -- what the controller says -------------------------------------------------------------------------------
+
+    def set_picture(self, picture: Picture | None, shape: tuple[int, int]) -> None:
+        """Show a picture, or an empty place of a picture's size."""
+        self.canvas.set_picture(picture, shape)
+        self._place_sentence()
+
+    def set_spots(self, spots: Spots) -> None:
+        """Show what was found."""
+        self._spots = spots
+        self.canvas.overlays.set_spots(spots)
+        self.caption.set_spots(spots, self.toolbar.predicted.isChecked())
+
+    def set_trial_spots(self, points: Points) -> None:
+        """Show what would be found with the settings that are tried."""
+        self.canvas.overlays.set_trial_spots(points)
+
+    def set_geometry(self, rings: tuple[Ring, ...], centre: tuple[float, float] | None) -> None:
+        """Show rings of equal resolution and the beam centre."""
+        self.canvas.overlays.set_geometry(rings, centre)
+
+    def set_caption(self, parts: tuple[str, ...], *, old: bool) -> None:
+        """Say which shot it is, the most important part first."""
+        self.caption.set_parts(parts, old)
+
+    def set_sentence(self, text: str) -> None:
+        """Say why there is nothing to see; empty for nothing to say."""
+        if text != self.sentence.text():
+            self.sentence.setText(text)
+            self._place_sentence()
+
+    def set_state(self, live: bool, follow: Follow, number: int | None) -> None:
+        """Say whether the view is live, what it follows, and the number of the frame shown."""
+        self._frame = number
+        self.toolbar.set_state(live, follow, number)
+
+    def set_readout(self, text: str) -> None:
+        """Say what is under the cursor."""
+        self._readout_text = text
+        room = self.readout.width() - 2 * SPACE
+        self.readout.setText(self.readout.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room))
+
+    # -- what the window's shortcuts do -------------------------------------------------------------------------
+
+    def toggle_spots(self) -> None:
+        """Show the spots found, or hide them."""
+        self.toolbar.spots.toggle()
+
+    def toggle_predicted(self) -> None:
+        """Show the predicted reflections, or hide them."""
+        self.toolbar.predicted.toggle()
+
+    def toggle_rings(self) -> None:
+        """Show the resolution rings, or hide them."""
+        self.toolbar.rings.toggle()
+
+    def toggle_mask(self) -> None:
+        """Show masked pixels in a colour of their own, or as they are."""
+        self.toolbar.mask.toggle()
+
+    def toggle_beam_centre(self) -> None:
+        """Show the beam centre, or hide it."""
+        self.toolbar.centre.toggle()
+
+    def toggle_log(self) -> None:
+        """Take the logarithmic scale, or go back to the linear one."""
+        self.set_scale("linear" if self.canvas.scale_name == "log" else "log")
+
+    def auto_levels(self) -> None:
+        """Choose levels from the pixels, now and for every shot to come."""
+        self.canvas.manual = None
+        self.canvas.redraw()
+
+    def fit(self) -> None:
+        """Show the whole picture."""
+        self.canvas.box.fit()
+
+    def copy_picture(self) -> None:
+        """Put the picture, as it is seen, on the clipboard."""
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setPixmap(self.as_pixmap())
+
+    def save_picture(self, path: str | Path) -> None:
+        """Write the picture, as it is seen, into a PNG file; `trouble` says where that failed."""
+        target = Path(path)
+        if target.suffix.lower() != ".png":
+            target = target.with_name(target.name + ".png")
+        if not self.as_pixmap().save(str(target), "PNG"):
+            self.trouble.emit(f"the picture could not be written to {target}: is there such a folder, and room in it?")
+
+    def as_pixmap(self) -> QPixmap:
+        """Return the picture with caption and overlays, as it is seen."""
+        return self._sheet.grab()
+
+    def set_scale(self, scale: Scale) -> None:
+        """Spread the shades evenly over the levels, or more of them over the weak pixels."""
+        self.canvas.scale_name = scale
+        self.toolbar.set_scale(scale)
+        self.canvas.redraw()
+
+    # -- the rest -----------------------------------------------------------------------------------------------
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        super().set_theme(theme)
+        for part in (self.canvas, self.caption, self.toolbar, self.plot):
+            part.set_theme(theme)
+        self.setStyleSheet(f"#{self.name} {{ background: {theme.panel} }}")
+        self._sheet.setStyleSheet(f".QWidget, Caption {{ background: {theme.panel} }}")
+        self.readout.setStyleSheet(
+            f"color: {theme.quiet}; font-size: {AXIS_PX}px; padding: 2px {SPACE}px; background: {theme.panel}"
+        )
+        self.sentence.setStyleSheet(
+            f"color: {theme.text}; background: {theme.panel}; padding: {SPACE}px; border-radius: {SPACE // 2}px"
+        )
+
+    def _set_colour_map(self, name: ColourMap) -> None:
+        self.canvas.colour_map = name
+        self.canvas.redraw()
+
+    def _set_levels(self, low: float, high: float) -> None:
+        self.canvas.manual = Levels.between(low, high)
+        self.canvas.redraw()
+
+    def _show_overlays(self) -> None:
+        bar, canvas = self.toolbar, self.canvas
+        for item in (canvas.overlays.found, canvas.overlays.indexed, canvas.overlays.further):
+            item.setVisible(bar.spots.isChecked())
+        canvas.overlays.predicted.setVisible(bar.predicted.isChecked())
+        canvas.overlays.centre.setVisible(bar.centre.isChecked())
+        canvas.overlays.show_rings(bar.rings.isChecked())
+        canvas.mask_shown = bar.mask.isChecked()
+        canvas.redraw()
+        self.caption.set_spots(self._spots, bar.predicted.isChecked())
+
+    def _ask_where(self) -> None:
+        name = "image.png" if self._frame is None else f"frame_{self._frame}.png"
+        dialog = QFileDialog(self, "Save the picture", name, "Pictures (*.png)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.save_picture)
+        dialog.show()  # not modal: data flow on
+
+    def _make_room(self) -> None:
+        height = self.height()
+        self.toolbar.setVisible(height >= _TOOLBAR_FROM)
+        self.readout.setVisible(height >= _READOUT_FROM)
+        self.plot.setVisible(self.toolbar.histogram.isChecked() and height >= _HISTOGRAM_FROM)
+
+    def _place_sentence(self) -> None:
+        self.sentence.setVisible(bool(self.sentence.text()))
+        font = QFont(self.font())
+        font.setPixelSize(13)
+        self.sentence.setFont(font)
+        area = self.canvas.rect()
+        width = min(area.width() - 2 * SPACE, 460)
+        height = self.sentence.heightForWidth(max(width, 1))
+        top = (area.height() - height) // 2 if self.canvas.picture is None else area.height() - height - SPACE
+        self.sentence.setGeometry((area.width() - width) // 2, max(top, 0), width, height)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Leave out what there is no room for."""
+        super().resizeEvent(event)
+        self._make_room()
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
+        self.set_readout(self._readout_text)
+        self._place_sentence()

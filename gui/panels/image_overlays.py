@@ -1,0 +1,151 @@
+"""What is drawn over the picture: spots, predictions, rings, the beam centre."""
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt5.QtCore import QRectF
+from PyQt5.QtGui import QColor, QPainterPath
+
+from braggwatch.gui.image_rings import Ring
+from braggwatch.gui.image_spots import Points, Spots
+from braggwatch.gui.theme import AXIS_PX, LINE_PX, Theme
+
+_SPOT_PX, _PREDICTED_PX, _TRIAL_PX, _CENTRE_PX = 13.0, 8.0, 17.0, 22.0
+_FULL_SIZE_FROM, _SMALLEST = 700.0, 0.45
+"""Marks have their size in a view of so many px along its shorter side; in smaller ones they shrink to this part."""
+_PREDICTED_ALPHA, _LABEL_ALPHA = 190, 210
+_MOST_RINGS = 6
+_LABEL_MARGIN, _LABEL_DISTANCE = 20.0, 44.0
+"""px between a ring's label and the edge of the view, and between two labels, at least."""
+_LABELS_FROM = 150.0
+"""px of the view's shorter side below which labels would hide the picture."""
+
+
+class Overlays:
+    """Adds its items to a box once, and moves them from then on."""
+
+    def __init__(self, box: pg.ViewBox) -> None:
+        self._box = box
+        self._rings: tuple[Ring, ...] = ()
+        self._part = 0.0
+        self.ring_lines = pg.PlotCurveItem(connect="finite", antialias=True)
+        self.ring_labels = [pg.TextItem("", anchor=(0.5, 0.5)) for _ in range(_MOST_RINGS)]
+        self.centre = _scatter(_cross(), _CENTRE_PX)
+        self.predicted = _scatter("s", _PREDICTED_PX)
+        self.found = _scatter("o", _SPOT_PX)
+        self.indexed = _scatter("o", _SPOT_PX)
+        self.further = _scatter("o", _SPOT_PX)
+        self.trial = _scatter("d", _TRIAL_PX)
+        for item in (
+            self.ring_lines, self.predicted, self.found, self.indexed, self.further, self.trial, self.centre,
+            *self.ring_labels,
+        ):  # fmt: skip
+            box.addItem(item, ignoreBounds=True)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        for item, colour, width in (
+            (self.found, theme.hit, LINE_PX),
+            (self.indexed, theme.indexed, 2.0),
+            (self.further, theme.multi_lattice, 2.0),
+            (self.trial, theme.multi_lattice, LINE_PX),
+            (self.centre, theme.alarm, 2.0),
+        ):
+            item.setPen(pg.mkPen(colour, width=width))
+        self.predicted.setPen(pg.mkPen(_faint(theme.predicted, _PREDICTED_ALPHA), width=1.0))
+        self.ring_lines.setPen(pg.mkPen(theme.multi_lattice, width=1.0))
+        for label in self.ring_labels:
+            label.setColor(QColor(theme.text))
+            label.fill = pg.mkBrush(_faint(theme.panel, _LABEL_ALPHA))
+            font = label.textItem.font()
+            font.setPixelSize(AXIS_PX)
+            label.setFont(font)
+
+    def fit_to_view(self) -> None:
+        """Make marks smaller in a small view, and put the rings' labels where the rings are seen."""
+        shorter = min(self._box.width(), self._box.height())
+        part = round(min(max(shorter / _FULL_SIZE_FROM, _SMALLEST), 1.0), 1)
+        if part != self._part:
+            self._part = part
+            for item, size in (
+                (self.found, _SPOT_PX), (self.indexed, _SPOT_PX), (self.further, _SPOT_PX),
+                (self.predicted, _PREDICTED_PX), (self.trial, _TRIAL_PX), (self.centre, _CENTRE_PX),
+            ):  # fmt: skip
+                item.setSize(size * part)
+        self._place_labels()
+
+    def set_spots(self, spots: Spots) -> None:
+        """Move spots and predictions."""
+        for item, points in (
+            (self.found, spots.found),
+            (self.indexed, spots.indexed),
+            (self.further, spots.further),
+            (self.predicted, spots.predicted),
+        ):
+            item.setData(pos=points)
+
+    def set_trial_spots(self, points: Points) -> None:
+        """Move the spots of settings under trial."""
+        self.trial.setData(pos=points)
+
+    def set_geometry(self, rings: tuple[Ring, ...], centre: tuple[float, float] | None) -> None:
+        """Move the rings and the beam centre."""
+        self._rings = rings[:_MOST_RINGS]
+        gap = np.full((1, 2), np.nan)
+        line = np.concatenate([gap, *(part for ring in self._rings for part in (ring.points, gap))])
+        self.ring_lines.setData(line[:, 0], line[:, 1])
+        self.centre.setData(pos=np.empty((0, 2)) if centre is None else np.array([centre]))
+        self._place_labels()
+
+    def show_rings(self, wanted: bool) -> None:
+        """Show the rings, or hide them."""
+        self.ring_lines.setVisible(wanted)
+        self._place_labels()
+
+    def _place_labels(self) -> None:
+        """Put each ring's label where the ring is seen, to the upper right of the beam if it can be."""
+        if not self.ring_lines.isVisible() or min(self._box.width(), self._box.height()) < _LABELS_FROM:
+            for label in self.ring_labels:
+                label.hide()
+            return
+        view, px = self._box.viewRect(), float(self._box.viewPixelSize()[0])
+        taken: list[Points] = []
+        for i, label in enumerate(self.ring_labels):
+            place = _seen(self._rings[i].points, view, _LABEL_MARGIN * px) if i < len(self._rings) else None
+            if place is not None and any(np.hypot(*(place - other)) < _LABEL_DISTANCE * px for other in taken):
+                place = None
+            label.setVisible(place is not None)
+            if place is not None:
+                taken.append(place)
+                label.setText(f"{self._rings[i].d:g} Å")
+                label.setPos(*place)
+
+
+def _faint(colour: str, alpha: int) -> QColor:
+    faint = QColor(colour)
+    faint.setAlpha(alpha)
+    return faint
+
+
+def _cross() -> QPainterPath:
+    """Return two lines with room between them for what they mark, one px across."""
+    path = QPainterPath()
+    for x, y in ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)):
+        path.moveTo(0.15 * x, 0.15 * y)
+        path.lineTo(0.5 * x, 0.5 * y)
+    return path
+
+
+def _scatter(symbol: str | QPainterPath, size: float) -> pg.ScatterPlotItem:
+    return pg.ScatterPlotItem(symbol=symbol, size=size, brush=None, pxMode=True, antialias=True)
+
+
+def _seen(points: Points, view: QRectF, margin: float) -> Points | None:
+    """Return the point of a ring within the view that lies farthest to the upper right."""
+    x, y = points.T
+    with np.errstate(invalid="ignore"):
+        inside = (x > view.left() + margin) & (x < view.right() - margin)
+        inside &= (y > view.top() + margin) & (y < view.bottom() - margin)
+    if not inside.any():
+        return None
+    score = np.where(inside, x - y, -np.inf)
+    return np.asarray(points[int(np.argmax(score))])
