@@ -35,6 +35,25 @@ class SymmetricRefiner:
         _refine(np.ascontiguousarray(q), np.ascontiguousarray(hkl), self._ideal, self._strains, refined)
         return refined
 
+    def generators(self, A: F64) -> F64:
+        """Return ``(k, 3, 3)`` X for small changes ``A (1 + X)`` of axes: three turns about x, y, z, then strains.
+
+        The strains are those that keep the symmetry of axes ``(3, 3)`` as `symmetric` returns them.
+        """
+        turn = np.empty((3, 3))
+        _symmetric_part(np.array(A), self._ideal, self._strains, turn)
+        turns = np.zeros((3, 3, 3))
+        for k in range(3):
+            turns[k, (k + 1) % 3, (k + 2) % 3] = -1.0
+            turns[k, (k + 2) % 3, (k + 1) % 3] = 1.0
+        return np.concatenate([turns, turn.T @ self._strains @ turn])
+
+    def symmetric(self, A: F64) -> F64:
+        """Return the axes ``(3, 3)`` next to `A` that have the lattice's symmetry."""
+        nearest = np.array(A)
+        _symmetric_part(nearest, self._ideal, self._strains, np.empty((3, 3)))
+        return nearest
+
 
 def _invariant_strains(ideal: F64, rotations: F64) -> F64:
     """Return an orthonormal basis ``(k, 3, 3)`` of the symmetric matrices that the rotations leave as they are."""
