@@ -12,9 +12,6 @@ from braggwatch.gui import style
 from braggwatch.gui.panels.plot import Plot, Quantity
 from braggwatch.gui.theme import Theme
 
-_LEGEND_PX = 28
-"""How high a legend of one line is."""
-
 
 class Histogram(Plot):
     """One or more series of counts over the same bins, drawn as filled steps."""
@@ -37,7 +34,7 @@ class Histogram(Plot):
         view.setDefaultPadding(0.0)
         view.setToolTip(meaning)
         self.clicked.connect(self._tell_bar)
-        view.sigResized.connect(self._fit)
+        view.sigResized.connect(self._frame)
         self.scene().sigMouseMoved.connect(self._hover)
 
     def add_series(self, name: str, colour: str) -> None:
@@ -65,22 +62,20 @@ class Histogram(Plot):
             self._series[i] = curve, colour, name, given
             curve.setData(self._edges, given)
         self._top = max(int(given.max()) for given in counts)
-        self._fit()
+        self._frame()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Put the legend on one line where it fits."""
+        """Keep the legend off the bars."""
         super().resizeEvent(event)
-        if hasattr(self, "_series") and self.plotItem.legend is not None and self.width() > 75 * len(self._series) + 60:
-            self.plotItem.legend.setColumnCount(max(len(self._series), 1))
+        if hasattr(self, "_edges"):  # not while it is being made
+            self._frame()
 
-    def _fit(self) -> None:
+    def _frame(self) -> None:
         """Leave room above the bars for the legend."""
-        if not len(self._edges):
-            return
-        height = max(self.plotItem.vb.height(), 2 * _LEGEND_PX)
-        room = 0.92 - (_LEGEND_PX / height if self.plotItem.legend is not None else 0.0)
-        y_range = 0.0, max(self._top, 1) / room
-        self.plotItem.vb.setRange(xRange=(float(self._edges[0]), float(self._edges[-1])), yRange=y_range, padding=0)
+        if len(self._edges):
+            x_range = float(self._edges[0]), float(self._edges[-1])
+            y_range = 0.0, max(self._top, 1) / (0.88 - self.headroom)
+            self.plotItem.vb.setRange(xRange=x_range, yRange=y_range, padding=0)
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""

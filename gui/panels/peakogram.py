@@ -20,6 +20,7 @@ MEANING = (
     "Spots of all hits by resolution d (Å) and by their highest pixel (ADU, background included). The dashed line is "
     "where pixels saturate."
 )
+_LABELLED_FROM_PX = 220
 
 
 class PeakogramPanel(Panel):
@@ -81,7 +82,7 @@ class PeakogramPanel(Panel):
         if picture.saturation is not None:
             self._saturation.setValue(picture.saturation[0])
             if picture.saturation[0] < top + 1.5:
-                top = max(top, picture.saturation[0] + 0.25)
+                top = max(top, picture.saturation[0] + 0.12 * (picture.saturation[0] - bottom))  # room for its label
         self.plot.plotItem.vb.setRange(xRange=(x0, x1), yRange=(bottom - 0.1, top + 0.1), padding=0)
         short = picture.detail.split(" (")[0]
         self.summary.set_texts(
@@ -115,6 +116,7 @@ class PeakogramPanel(Panel):
         """Leave out the key where there is no room for it."""
         super().resizeEvent(event)
         self._key.setVisible(self._wide() and self._picture is not None)
+        self._saturation.label.setVisible(self.height() > _LABELLED_FROM_PX)
 
     def _wide(self) -> bool:
         return self.width() > 480
