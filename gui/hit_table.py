@@ -89,10 +89,14 @@ class HitTable:
         """By which it is sorted; None for the order in which hits were recorded."""
         self.descending = False
         self.filter: HitFilter = read_filter("")
+        self._retagged = False
         self._keys: tuple[Rows, tuple[ShotKey, ...]] | None = None
 
     def grow(self, limit: int | None = None) -> None:
-        """Let new hits in, where they belong, at most `limit` of them."""
+        """Let new hits in, where they belong, at most `limit` of them, and those whose tags are others in or out."""
+        if self._retagged:
+            self._retagged = False
+            self.filter_by(self.filter)
         new = self.values.grow(limit)
         new = new[self.filter.mask(self.values, new)]
         if len(new):
@@ -110,9 +114,9 @@ class HitTable:
         self.rows = self._sorted(rows[wanted.mask(self.values, rows)])
 
     def retagged(self, row: int) -> None:
-        """Look again at a row whose tags are others."""
+        """Look again at a row whose tags are others; `grow` lets it in or out."""
         self.values.retag(row)
-        self.filter_by(self.filter)
+        self._retagged = True
 
     def _sorted(self, rows: Rows) -> Rows:
         if self.column is None:

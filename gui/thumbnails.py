@@ -223,9 +223,9 @@ class ThumbnailMaker:
                     self._working = False
                     return
                 shot = self._wanted.pop()
-            if frame is None or frame.detector is not detector:
-                frame = Frame.of(detector)
             try:
+                if frame is None or frame.detector is not detector:
+                    frame = Frame.of(detector)
                 picture: Thumbnail | None = thumbnail(shot, frame)
             except ValueError:
                 picture = None  # the image panel says why

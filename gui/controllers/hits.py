@@ -94,7 +94,7 @@ class HitsController:
         self._view.set_rows(table.rows)
         self._view.set_counts(f"{count(len(table.rows))} of {count(len(table.hits))} hits")
         self._view.set_empty("" if len(table.rows) else self._why_empty())
-        self._view.set_tags(sorted({tag for tags in table.values.tags.values() for tag in tags}))
+        self._view.set_tags(sorted({tag for tags in set(table.values.tags.values()) for tag in tags}))
         key = self._shown()
         self._view.set_shown(None if key is None else table.hits.find(key), not self._monitor.live)
         while self._results:

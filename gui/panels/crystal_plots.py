@@ -14,7 +14,7 @@ from braggwatch.gui.theme import LINE_PX, Theme
 
 F64 = NDArray[np.float64]
 _CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 97)), np.sin(np.linspace(0, 2 * np.pi, 97))])
-_SPOT_PX = 7.0
+_SPOT_PX = 6.0
 _LEGEND_FROM_PX = 240
 
 
@@ -79,7 +79,7 @@ class ResidualPlot(Plot):
     """Observed minus predicted of each spot, with a circle as wide as the RMSD."""
 
     def __init__(self) -> None:
-        super().__init__(Quantity("along fs", "px"), Quantity("along ss", "px"))
+        super().__init__(Quantity("residual along fs", "px"), Quantity("residual along ss", "px"))
         self.setToolTip("Observed minus predicted position of each indexed spot, pixels, along fs and ss of its panel")
         self.plotItem.invertY(True)
         self.plotItem.setAspectLocked(True)

@@ -195,9 +195,11 @@ def test_tags_that_are_put_on_and_taken_off_are_filtered_by() -> None:
     row = table.hits.retag(ShotKey("run-0", 21), ("good", "ice"))
     assert row == 3
     table.retagged(row)
+    table.grow()
     assert table.rows.tolist() == [3]
     table.hits.retag(ShotKey("run-0", 21), ())
     table.retagged(row)
+    table.grow()
     assert table.rows.tolist() == []
     assert table.hits.retag(ShotKey("run-9", 0), ("ice",)) is None
 
