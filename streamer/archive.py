@@ -16,6 +16,7 @@ from typing import Self
 import msgspec
 import zmq
 
+from braggwatch.processing.detector import Detector
 from braggwatch.streamer.archive_messages import (
     MAX_OUT,
     Answer,
@@ -64,7 +65,8 @@ class Archive:
 
         The record need not exist before the first question. Raises OSError (zmq.ZMQError) where nothing can be bound.
         """
-        self._desk = ArchiveDesk(record)
+        self.desk = ArchiveDesk(record)
+        """Where the owner of the archive may look things up too."""
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
         self._router.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
@@ -103,7 +105,7 @@ class Archive:
                 if self._router.poll(TURN_MS):
                     self._answer(self._router.recv_multipart())
         finally:
-            self._desk.close()
+            self.desk.close()
 
     def _answer(self, parts: list[bytes]) -> None:
         viewer, token, request = parts if len(parts) == 3 else (parts[0], b"", None)
@@ -112,7 +114,7 @@ class Archive:
             token = b""
             answer = Refusal(f"a request has a token of at most {MAX_TOKEN_BYTES} bytes and a message, nothing else")
         else:
-            answer = self._desk.answer(request)
+            answer = self.desk.answer(request)
         payload = b""
         if isinstance(answer, Shot) and answer.image is not None:
             payload = answer.image.payload
@@ -124,10 +126,11 @@ class Archive:
 
 
 class ArchiveDesk:
-    """Finds the answers; used from one thread."""
+    """Finds the answers, one at a time; may be used from any thread."""
 
     def __init__(self, record: Path) -> None:
         self._record = record
+        self._lock = threading.Lock()
         self._reader: RecordReader | None = None
         self._pixels = DumpedPixels(record)
 
@@ -156,17 +159,27 @@ class ArchiveDesk:
 
     def find(self, request: Request) -> Answer:
         """Return the answer; raises RecordError, sqlite3.Error and OverflowError."""
-        if self._reader is None:
-            self._reader = RecordReader(self._record)
-        match request:
-            case HitsWanted(after, limit):
-                return self._reader.hits(after, limit)
-            case ShotWanted(series, number):
-                return self._shot(self._reader, series, number)
-            case SpotsWanted(inverse_d, max_value, limit):
-                return ShotsFound(tuple(self._reader.with_spots(inverse_d, max_value, limit)))
-            case TagWanted():
-                return self._tag(self._reader, request)
+        with self._lock:
+            if self._reader is None:
+                self._reader = RecordReader(self._record)
+            match request:
+                case HitsWanted(after, limit):
+                    return self._reader.hits(after, limit)
+                case ShotWanted(series, number):
+                    return self._shot(self._reader, series, number)
+                case SpotsWanted(inverse_d, max_value, limit):
+                    return ShotsFound(tuple(self._reader.with_spots(inverse_d, max_value, limit)))
+                case TagWanted():
+                    return self._tag(self._reader, request)
+
+    def detector_of(self, dump: str) -> tuple[Detector, str] | None:
+        """Return where the pixels of a file of the dumps are, and their dtype; None where it is not to be found.
+
+        Raises ImageFileError.
+        """
+        with self._lock:
+            reader = self._pixels.file(dump)
+            return None if reader is None else (reader.detector(), reader.dtype)
 
     def _shot(self, reader: RecordReader, series: str, number: int) -> Shot:
         found = reader.shot(series, number)
@@ -203,7 +216,7 @@ class ArchiveDesk:
         return Tagged(series, number, reader.tags(series, number), problem)
 
     def _close_record(self) -> None:
-        if self._reader is not None:
-            with contextlib.suppress(sqlite3.Error):
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            if self._reader is not None:
                 self._reader.close()
             self._reader = None

@@ -22,7 +22,11 @@ _BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeErro
 
 
 class NXmxReader:
-    """Gives the images of one file as the compressed chunks that they are, also of a file that still grows."""
+    """Gives the images of one file as the compressed chunks that they are, also of a file that still grows.
+
+    A process should open a file that grows only once: looking for news through one handle makes HDF5 lose images that
+    another one knew.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open a file; nothing keeps its writer from going on. Raises ImageFileError where it is no dump of ours."""
@@ -51,14 +55,15 @@ class NXmxReader:
         the file is damaged.
         """
         try:
-            # Whoever sees an image's number finds the rest of it (`NXmxWriter.flush`).
-            self._numbers.refresh()
+            if entry >= len(self._numbers):
+                # Whoever sees an image's number finds the rest of it (`NXmxWriter.flush`).
+                self._numbers.refresh()
+                self._pixels.refresh()
             if not 0 <= entry < len(self._numbers):
                 return None
             found = int(self._numbers[entry])
             if found != number:
                 raise ImageFileError(f"{self.path}: image {entry} is frame {found}, expected frame {number}")
-            self._pixels.refresh()
             return self._read(entry)
         except _BROKEN as error:
             if isinstance(error, ImageFileError):
@@ -89,6 +94,7 @@ class NXmxReader:
         n_bytes = image_nbytes(self.shape, self.dtype)
         if self._pixels.ndim != 3 or not 0 < n_bytes <= MAX_IMAGE_BYTES or self._pixels.dtype.kind not in "iuf":
             raise ImageFileError(f"{self.path}: its images of {self.shape} {self.dtype} take {n_bytes} bytes each")
+        self._image_bytes = n_bytes
         # Half as much again: a compressor may make noise longer, never by more than a fraction of it.
         self._max_chunk_bytes = n_bytes + n_bytes // 2 + 4096
         properties = self._pixels.id.get_create_plist()
@@ -104,6 +110,9 @@ class NXmxReader:
         if chunk.size > self._max_chunk_bytes:
             raise ImageFileError(f"{self.path}: image {entry} takes {chunk.size} bytes, more than its pixels")
         packed: bytes = self._pixels.id.read_direct_chunk((entry, 0, 0))[1]
+        # Beyond the end of a file that was cut, HDF5 reads zeros.
+        if int.from_bytes(packed[:8], "big") != self._image_bytes:
+            raise ImageFileError(f"{self.path}: image {entry} is damaged")
         return packed
 
     def _max_adu(self, group: h5py.Group) -> float:
