@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggwatch.gui.monitor import Monitor
+from braggwatch.gui.newest import newest_first
 from braggwatch.gui.numbers import UNKNOWN, count, rate
 from braggwatch.gui.timeline import HITS, INDEXED, LOOKED_AT, LOST, MULTI_LATTICE, Sliding, Timeline, slide
 from braggwatch.processing.proportion import wilson_interval
@@ -17,7 +18,6 @@ WINDOWS = (10, 30, 60, 120, 300, 600)
 """s that the rates can look back."""
 SPANS = (120, 600, 0)
 """s that can be shown; 0: everything."""
-MAX_SELECTED = 500
 TOPS = (1, 2, 5, 10, 20, 30, 40, 50, 60, 80, 100)
 """% at which the axis may end, so that it does not jump about."""
 
@@ -130,14 +130,14 @@ class RatesController:
     def select_hits(self, begin: float, end: float) -> None:
         """Select the hits between two times, or the nearest one within the window before; the newest is shown."""
         times = self._monitor.hits.hits["time"]
-        found = np.flatnonzero((times >= begin) & (times <= end))[-MAX_SELECTED:]
+        found = np.flatnonzero((times >= begin) & (times <= end))
         if not len(found):
             near = np.flatnonzero((times > end - self.window - 1) & (times <= end + 1))
             found = near[[np.argmin(np.abs(times[near] - end))]] if len(near) else near
         if not len(found):
             self._monitor.said.emit(f"no hit is known of the {duration(self.window)} before {clock(end)}")
             return
-        self._monitor.select([self._monitor.hits.key(int(row)) for row in found], position=len(found) - 1)
+        self._monitor.select(newest_first(self._monitor.hits, found))
 
     def read(self, time: float) -> None:
         """Tell the view what the curves are at a time."""

@@ -14,7 +14,7 @@ class FittingLabel(QWidget):
     def __init__(self, *, px: int = AXIS_PX, bold: bool = False, quiet: bool = False) -> None:
         super().__init__()
         self._texts: tuple[str, ...] = ("",)
-        self._quiet = quiet
+        self._tone = "quiet" if quiet else "text"
         self._theme: Theme = DARK
         self.setFont(style.font(px, bold=bold))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -35,6 +35,11 @@ class FittingLabel(QWidget):
         self._theme = theme
         self.update()
 
+    def set_tone(self, tone: str) -> None:
+        """Take the colour of a meaning: the name of a field of `Theme`."""
+        self._tone = tone
+        self.update()
+
     def sizeHint(self) -> QSize:
         """Return the height of a line; any width will do."""
         return QSize(40, self.fontMetrics().height() + 2)
@@ -50,6 +55,6 @@ class FittingLabel(QWidget):
         text = next(fitting, metrics.elidedText(self._texts[-1], Qt.TextElideMode.ElideRight, room.width()))
         painter = QPainter(self)
         painter.setFont(self.font())
-        painter.setPen(style.line_pen(self._theme.quiet if self._quiet else self._theme.text))
+        painter.setPen(style.line_pen(getattr(self._theme, self._tone)))
         painter.drawText(room, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), text)
         painter.end()

@@ -79,36 +79,36 @@ class Band(pg.GraphicsObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._path = QPainterPath()
-        self._brush = style.band_brush(DARK.quiet)
+        self.path = QPainterPath()
+        self.brush = style.band_brush(DARK.quiet)
 
     def set_data(self, x: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> None:
         """Take ``(n,)`` places and limits; some thousand at most, because every one is drawn."""
         self.prepareGeometryChange()
-        self._path = QPainterPath()
+        self.path = QPainterPath()
         known = np.concatenate(([False], np.isfinite(x) & np.isfinite(low) & np.isfinite(high), [False]))
         ends = np.flatnonzero(known[1:] != known[:-1])
         for begin, end in zip(ends[::2], ends[1::2], strict=True):
             part = slice(begin, end)
             xs = np.concatenate((x[part], x[part][::-1]))
             ys = np.concatenate((low[part], high[part][::-1]))
-            self._path.addPath(pg.arrayToQPath(xs, ys))
-            self._path.closeSubpath()
+            self.path.addPath(pg.arrayToQPath(xs, ys))
+            self.path.closeSubpath()
         self.informViewBoundsChanged()
         self.update()
 
     def set_colour(self, colour: str) -> None:
         """Take the colour of the curve that it belongs to."""
-        self._brush = style.band_brush(colour)
+        self.brush = style.band_brush(colour)
         self.update()
 
     def boundingRect(self) -> QRectF:
         """Return what it covers, in the units of the axes."""
-        return self._path.boundingRect()
+        return self.path.boundingRect()
 
     def paint(self, painter: QPainter, *args: object) -> None:
         """Fill it."""
-        painter.fillPath(self._path, self._brush)
+        painter.fillPath(self.path, self.brush)
 
 
 class Plot(pg.PlotWidget):
@@ -219,7 +219,7 @@ class Plot(pg.PlotWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Fold the legend where the plot is narrow, and keep the sentence in the middle."""
         super().resizeEvent(event)
-        if hasattr(self, "_empty"):  # not while it is being made
+        if hasattr(self, "_empty") and self.plotItem is not None:  # not while it is being made, nor once it is closed
             self._fit()
 
     @property

@@ -1,0 +1,88 @@
+"""The numbers that are read from three metres away."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from braggwatch.gui.controllers.ageing import Ageing
+from braggwatch.gui.monitor import Monitor
+from braggwatch.gui.newest import newest_first
+from braggwatch.gui.numbers import age, duration, margin, number, of
+from braggwatch.streamer.feed_messages import Rate, Rates
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One large number."""
+
+    title: str
+    digits: str
+    """In percent, without the unit; “–” when unknown."""
+    margin: str
+    """Half the 95 % interval, in percent."""
+    below: str
+    """What was divided, or why there is nothing yet."""
+    age: str
+    """Empty while it is fresh."""
+    tone: str
+    """Name of a field of `Theme`; `quiet` where it is old."""
+    meaning: str
+
+
+class HeadlineView(Protocol):
+    """What the controller asks of its panel."""
+
+    clicked: Any
+    """With the place of the headline."""
+
+    def show_headlines(self, headlines: list[Headline]) -> None:
+        """Show them below each other, or beside each other where there is more room."""
+
+
+class HeadlineController(Ageing):
+    """Keeps the large numbers up to date."""
+
+    def __init__(self, monitor: Monitor, view: HeadlineView, clock: Callable[[], float] = time.monotonic) -> None:
+        """Measure ages with `clock`, in s."""
+        super().__init__(monitor, clock)
+        self._view = view
+        view.clicked.connect(self.select_hits)
+
+    def refresh(self) -> None:
+        """Work the numbers out anew."""
+        status, finished = self.monitor.status, self.monitor.finished
+        rates = finished.rates if finished is not None else status.rates if status is not None else Rates()
+        whole = finished is not None or status is None
+        look_back = "over the whole session" if whole or status is None else f"over the last {duration(status.window)}"
+        self._view.show_headlines(
+            [
+                self._headline("HIT RATE", rates.hit, "hit", "no frame", f"Hits of the frames looked at, {look_back}"),
+                self._headline("INDEXED OF HITS", rates.indexed_of_hits, "indexed", "no hit",
+                               f"Shots with a lattice, of the hits, {look_back}"),
+                self._headline("MULTI-LATTICE", rates.multi_lattice, "multi_lattice", "no indexed shot",
+                               f"Shots with two or more lattices, of the indexed ones, {look_back}"),
+            ]
+        )  # fmt: skip
+
+    def select_hits(self, place: int) -> None:
+        """Select the newest shots behind a headline: hits, indexed ones, those with several lattices."""
+        hits = self.monitor.hits.hits
+        chosen = (np.ones(len(hits), bool), hits["indexed"], hits["n_lattices"] > 1)[place]
+        self.monitor.select(newest_first(self.monitor.hits, np.flatnonzero(chosen)))
+
+    def _headline(self, title: str, rate: Rate, tone: str, nothing: str, meaning: str) -> Headline:
+        status = self.monitor.status
+        if status is None:
+            below = "waiting for a processor"
+        elif rate.of:
+            below = of(rate)
+        else:
+            below = f"{nothing} in the last {duration(status.window)}" if status.totals.total else f"{nothing} yet"
+        how_old = (age(self.frame_age) or age(self.silence)) if self.old else ""
+        return Headline(
+            title, number(rate), margin(rate), below, how_old, "quiet" if self.old or rate.value is None else tone,
+            f"{meaning}, in %, ± half the 95 % interval (Wilson). A click opens the newest ones.",
+        )  # fmt: skip

@@ -1,0 +1,164 @@
+"""Large numbers: hitting or not, indexing or not."""
+
+from PyQt5.QtCore import QEvent, QPoint, QRectF, Qt, pyqtSignal
+from PyQt5.QtGui import QColor, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
+from PyQt5.QtWidgets import QToolTip
+
+from braggwatch.gui import style
+from braggwatch.gui.controllers.headline import Headline
+from braggwatch.gui.panels.panel import Panel
+from braggwatch.gui.theme import SPACE, TITLE_PX, Theme
+
+LARGEST_PX = 64
+SMALLEST_PX = 14
+_UNIT = 0.5
+"""Size of the unit, of that of the digits."""
+_BESIDE = 0.34
+"""Size of the margin beside the digits, of theirs."""
+_LEADING = 1.25
+_SMALL = TITLE_PX + 6.0
+"""Height of title and last line, px."""
+_LEAST_TALL, _LEAST_TITLED = 96, 40
+"""px that a number needs for three lines, and for two."""
+_WIDEST = "100.0"
+"""Digits keep their size while the value changes."""
+_LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+
+
+class HeadlinePanel(Panel):
+    """Draws the numbers as large as the dock allows."""
+
+    name = "headline"
+    title = "Now"
+
+    clicked = pyqtSignal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headlines: tuple[Headline, ...] = ()
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        super().set_theme(theme)
+        self.update()
+
+    def show_headlines(self, headlines: list[Headline]) -> None:
+        """Show them."""
+        if tuple(headlines) != self.headlines:
+            self.headlines = tuple(headlines)
+            self.update()
+
+    def digits_px(self) -> int:
+        """Return how high the digits are drawn now, px."""
+        room = self._places()[0] if self.headlines else QRectF(self.rect())
+        if room.height() < _LEAST_TITLED:
+            return int(min(max(0.7 * room.height(), 8), 22, _fitting_px(0.5 * room.width())))
+        lines = 1 if room.height() < _LEAST_TALL else 2
+        by_height = (room.height() - lines * _SMALL) / _LEADING
+        by_width = _fitting_px(room.width() if lines == 2 else 0.6 * room.width())
+        return int(min(max(min(by_width, by_height), SMALLEST_PX), LARGEST_PX))
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw them."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
+        for headline, room in zip(self.headlines, self._places(), strict=True):
+            if room.height() < _LEAST_TITLED:
+                self._paint_line(painter, headline, room)
+            elif room.height() < _LEAST_TALL:
+                self._paint_compact(painter, headline, room)
+            else:
+                self._paint_tall(painter, headline, room)
+        painter.end()
+
+    def _paint_tall(self, painter: QPainter, headline: Headline, room: QRectF) -> None:
+        """Title, number with its margin, and what was divided, below each other."""
+        px = self.digits_px()
+        y = room.top() + min((room.height() - 2 * _SMALL - _LEADING * px) / 2, 3 * SPACE)
+        self._text(painter, headline.title, "quiet", TITLE_PX, QRectF(room.left(), y, room.width(), _SMALL), bold=True)
+        row = self._value(painter, headline, QRectF(room.left(), y + _SMALL, room.width(), _LEADING * px))
+        beside = int(_BESIDE * px)
+        needed = QFontMetricsF(style.font(beside)).horizontalAdvance("±10.0")
+        # One place for all of them: where the widest would still fit.
+        fits = room.width() > QFontMetricsF(style.font(px, bold=True)).horizontalAdvance(_WIDEST) + px + needed
+        if fits:
+            self._text(painter, headline.margin, "quiet", beside, row)
+        parts = headline.age, "" if fits else headline.margin, headline.below
+        below = QRectF(room.left(), row.bottom(), room.width(), _SMALL)
+        self._text(painter, " · ".join(filter(None, parts)), "quiet", TITLE_PX, below)
+
+    def _paint_compact(self, painter: QPainter, headline: Headline, room: QRectF) -> None:
+        """Title, and below it the number with all the rest at its right."""
+        title = QRectF(room.left(), room.top(), room.width(), _SMALL)
+        self._text(painter, headline.title, "quiet", TITLE_PX, title, bold=True)
+        px = self.digits_px()
+        row = self._value(painter, headline, QRectF(room.left(), title.bottom(), room.width(), _LEADING * px))
+        left = room.left() + 0.6 * room.width()
+        rest = QRectF(left, row.center().y() - _SMALL, room.right() - left, _SMALL)
+        self._text(painter, " · ".join(filter(None, (headline.margin, headline.age))), "quiet", TITLE_PX, rest)
+        rest.moveTop(row.center().y())
+        self._text(painter, headline.below, "quiet", TITLE_PX, rest)
+
+    def _paint_line(self, painter: QPainter, headline: Headline, room: QRectF) -> None:
+        """All in one line, because there is no room for more."""
+        value = QRectF(room.left() + 0.5 * room.width(), room.top(), 0.5 * room.width(), room.height())
+        self._value(painter, headline, value)
+        title = QRectF(room.left(), room.top(), 0.5 * room.width() - SPACE, room.height())
+        self._text(painter, headline.title, "quiet", TITLE_PX, title, bold=True)
+
+    def _value(self, painter: QPainter, headline: Headline, row: QRectF) -> QRectF:
+        """Draw digits and unit, and return the room that is left of the row."""
+        px, rest = self.digits_px(), QRectF(row)
+        rest.setLeft(rest.left() + self._text(painter, headline.digits, headline.tone, px, rest, bold=True))
+        rest.setLeft(rest.left() + self._text(painter, " %", headline.tone, int(_UNIT * px), rest) + SPACE)
+        return rest
+
+    def _text(self, painter: QPainter, text: str, tone: str, px: int, room: QRectF, *, bold: bool = False) -> float:
+        """Draw a text as far as there is room, and return how wide it is."""
+        font = style.font(max(px, 1), bold=bold)
+        metrics = QFontMetricsF(font)
+        painter.setFont(font)
+        painter.setPen(QColor(getattr(self.theme, tone)))
+        wide = metrics.horizontalAdvance(text)
+        painter.drawText(room, _LEFT, metrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width()))
+        return wide
+
+    def _places(self) -> list[QRectF]:
+        """Return where each one is drawn: below each other, or beside each other where the dock is wide."""
+        n = max(len(self.headlines), 1)
+        inside = QRectF(self.rect()).adjusted(SPACE, SPACE / 2, -SPACE, -SPACE / 2)
+        beside = inside.width() > 2.2 * inside.height()
+        wide = inside.width() / n if beside else inside.width()
+        high = inside.height() if beside else inside.height() / n
+        return [
+            QRectF(
+                inside.left() + i * wide * beside, inside.top() + i * high * (not beside), wide - SPACE * beside, high
+            )
+            for i in range(len(self.headlines))
+        ]
+
+    def event(self, event: QEvent | None) -> bool:
+        """Say what the number under the mouse means."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            place = self._place_at(event.pos())
+            text = "" if place is None else f"{self.headlines[place].title}: {self.headlines[place].meaning}"
+            QToolTip.showText(event.globalPos(), text, self)
+            return True
+        return super().event(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        """Tell which number was clicked."""
+        place = self._place_at(event.pos()) if event is not None else None
+        if place is not None:
+            self.clicked.emit(place)
+
+    def _place_at(self, point: QPoint) -> int | None:
+        return next((i for i, room in enumerate(self._places()) if room.contains(point)), None)
+
+
+def _fitting_px(width: float) -> float:
+    """Return how high digits may be so that the widest number fits with its unit."""
+    metrics = QFontMetricsF(style.font(100, bold=True))
+    return 100 * width / (metrics.horizontalAdvance(_WIDEST) + _UNIT * metrics.horizontalAdvance(" %"))
