@@ -21,6 +21,7 @@ SECTIONS = (
     ("Record", "record"),
     ("Simulator", "simulation"),
     ("Hub", "hub"),
+    ("Pictures for the viewers", "pictures"),
     ("End to end", "end_to_end"),
 )
 

@@ -31,8 +31,8 @@ class Album:
         self._hits = PixelPowder("hits", grid)
         self._all = PixelPowder("all", grid)
         self._raw: NDArray[Any] = np.empty((0, 0), np.uint8)
-        self._said: dict[str, tuple[float, int]] = {}
-        """Of each picture: when it was given last, monotonic seconds, and how many shots were in it."""
+        self._said: dict[str, tuple[float, tuple[int, int]]] = {}
+        """Of each picture: when it was given last, monotonic seconds, and how many shots were in it, of how many."""
         self.n_hits = 0
         """Hits of this geometry so far, also those that were not looked at."""
         self.n_frames = 0
@@ -60,22 +60,21 @@ class Album:
     def messages(self, now: float, *, last: bool = False) -> list[Peakogram | Powder]:
         """Return the pictures that have changed and whose time has come; `last`: whether it has come or not."""
         due: list[Peakogram | Powder] = []
-        if self._spot_counts is not None and self._is_due(
-            "peakogram", self._spots.n_shots, PEAKOGRAM_EVERY_S, now, last
-        ):
-            due.append(self._spot_counts.message())
+        counts, shots = self._spot_counts, self._spots.n_shots
+        if counts is not None and self._is_due("peakogram", (shots, shots), PEAKOGRAM_EVERY_S, now, last):
+            due.append(counts.message())
         for name, powder, of in (
             ("spots", self._spots, self.n_hits),
             ("hits", self._hits, self.n_hits),
             ("all", self._all, self.n_frames),
         ):
-            if self._is_due(name, powder.n_shots, POWDER_EVERY_S, now, last):
+            if self._is_due(name, (powder.n_shots, of), POWDER_EVERY_S, now, last):
                 due.append(powder.message(of))
         return due
 
-    def _is_due(self, name: str, n_shots: int, every: float, now: float, last: bool) -> bool:
-        said_at, said_shots = self._said.get(name, (float("-inf"), 0))
-        if n_shots == said_shots or (now - said_at < every and not last):
+    def _is_due(self, name: str, content: tuple[int, int], every: float, now: float, last: bool) -> bool:
+        said_at, said = self._said.get(name, (float("-inf"), (0, 0)))
+        if not content[0] or content == said or (now - said_at < every and not last):
             return False
-        self._said[name] = now, n_shots
+        self._said[name] = now, content
         return True

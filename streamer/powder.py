@@ -4,6 +4,7 @@ Pixels are added up in square blocks, so that the picture of any detector has at
 is masked, not a number, or a value by which the detector says that it knows nothing does not count, in any shot.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -109,7 +110,7 @@ class SpotPowder:
         self._grid = grid
         self._sum = np.zeros(grid.shape, np.float64)
 
-    def add(self, shots: list[bytes]) -> None:
+    def add(self, shots: Sequence[bytes]) -> None:
         """Add shots, each as rows of `PEAK`; spots beyond the image or of no finite intensity are left out."""
         peaks = unpack_peaks(b"".join(shots))
         known = np.isfinite(peaks["fs"]) & np.isfinite(peaks["ss"]) & np.isfinite(peaks["intensity"])
