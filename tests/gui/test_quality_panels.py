@@ -43,13 +43,13 @@ def shown(qtbot: QtBot, panel: Any, controller: Any, n: int = 500) -> tuple[Any,
         saturating = msgspec.structs.replace(geometry(), panels=(msgspec.structs.replace(place, max_adu=60_000.0),))
         monitor.take([saturating, settings(), peakogram(), powder(), powder("all"), powder("spots")])
     view = panel()
-    qtbot.addWidget(view)
+    keeps = controller(monitor, view)
+    qtbot.addWidget(view, before_close_func=lambda _, alive=(view, keeps): None)
     view.resize(700, 500)
     view.show()
-    view.controller = controller(monitor, view)  # lives as long as the view
-    view.controller.refresh()
+    keeps.refresh()
     qtbot.wait(1)
-    return view, view.controller, monitor, outbox
+    return view, keeps, monitor, outbox
 
 
 def click(qtbot: QtBot, plot: Plot, x: float, y: float) -> None:
