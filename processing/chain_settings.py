@@ -13,6 +13,7 @@ from braggwatch.processing.chain import Chain, Stage
 from braggwatch.processing.stages.dump import Dump, DumpSettings
 from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
 from braggwatch.processing.stages.index import Index, IndexSettings
+from braggwatch.processing.stages.integrate import Integrate, IntegrateSettings
 
 Options = Mapping[str, Any]
 
@@ -20,6 +21,7 @@ STAGES: Mapping[str, tuple[type[BaseModel], Callable[..., Stage]]] = {
     "hitfind": (HitfindSettings, Hitfind),
     "dump": (DumpSettings, Dump),
     "index": (IndexSettings, Index),
+    "integrate": (IntegrateSettings, Integrate),
 }
 """The stages that come with the program: their settings and their class."""
 
@@ -35,7 +37,7 @@ class ChainSettings(BaseModel):
 
     stages: list[str] = Field(
         default=["hitfind", "dump:hit"],
-        description="Stages in order: hitfind, dump, index, or a class of your own as package.module.Class; "
+        description="Stages in order: hitfind, dump, index, integrate, or a class of your own as package.module.Class; "
         "behind a colon an instance name, which has its own options in a table of that name.",
     )
 

@@ -22,6 +22,10 @@ class Crystal:
     """Root mean square distance between observed and predicted spots in reciprocal space, 1/Angstrom."""
     rmsd_px: float = float("nan")
     """The same on the detector, pixels; NaN when the indexer knew no detector."""
+    known: UnitCell | None = None
+    """The cell that was looked for, with its space group."""
+    beam_shift: tuple[float, float] = (0.0, 0.0)
+    """How far along lab x and y the beam's place on the detector was off in this shot, m; predictions move with it."""
 
     @property
     def n_indexed(self) -> int:

@@ -217,6 +217,7 @@ class Indexer:
             hkl=np.ascontiguousarray(hkl.T, np.int32),
             spots=left[indexed],
             rmsd_q=float(np.sqrt(np.mean(distance[:n][indexed]))),
+            known=self.cell,
         )
 
 

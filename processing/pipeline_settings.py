@@ -61,7 +61,7 @@ class PipelineSettings(BaseModel):
 
         Stages that write files or are a user's own are left out.
         """
-        specs = [spec for spec in self.stage_specs() if spec.module in ("hitfind", "index")]
+        specs = [spec for spec in self.stage_specs() if spec.module in ("hitfind", "index", "integrate")]
         for dtype in _WARM_UP_DTYPES:
             pixels = np.random.default_rng(0).poisson(5.0, _WARM_UP_SHAPE).astype(dtype)
             series, frame = _warm_up_series(dtype), _warm_up_frame(pixels)

@@ -31,9 +31,7 @@ class Refined:
     """A crystal after refinement."""
 
     crystal: Crystal
-    """With the refined axes, the spots that counted, and their RMSD."""
-    beam_shift: tuple[float, float]
-    """How far the beam's place on the detector moved along lab x and y, m: predictions move with it."""
+    """With the refined axes, the spots that counted, their RMSD, and `Crystal.beam_shift`."""
     profile_radius: float
     """Standard deviation of the found spots' nodes from the Ewald sphere, 1/Angstrom; NaN without spots."""
 
@@ -68,7 +66,7 @@ class Refiner:
         crystal comes back as it was. So it does with fewer spots than parameters.
         """
         if not len(crystal.spots):
-            return Refined(crystal, (0.0, 0.0), float("nan"))
+            return Refined(crystal, float("nan"))
         spots = peaks[crystal.spots]
         position = self.detector.position(spots.fs, spots.ss, spots.panel)
         pixel = self._pixel[spots.panel]
@@ -93,8 +91,9 @@ class Refiner:
             spots=crystal.spots[kept],
             rmsd_q=_rms(np.linalg.norm(misses.vector[kept], axis=1)),
             rmsd_px=_rms(misses.across_px[kept]),
+            beam_shift=(float(state.shift[0]), float(state.shift[1])),
         )
-        return Refined(refined, (float(state.shift[0]), float(state.shift[1])), _rms(misses.along[kept]))
+        return Refined(refined, _rms(misses.along[kept]))
 
     def _misses(self, state: "_State", hkl: NDArray[np.int32], position: F64, pixel: F64) -> "_Misses":
         seen = position - np.array([*state.shift, 0.0])

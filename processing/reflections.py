@@ -61,4 +61,4 @@ class Reflections:
     @property
     def good(self) -> NDArray[np.bool_]:
         """``(n,)``: whether nothing speaks against a reflection."""
-        return self.flags == 0
+        return np.asarray(self.flags == 0)

@@ -10,6 +10,7 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Frame, Series
 from braggwatch.processing.peaks import Peaks
+from braggwatch.processing.reflections import Reflections
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Shot:
     """Whether `image` differs from what `frame` holds."""
     peaks: Peaks | None = None
     crystals: list[Crystal] = field(default_factory=list)
+    reflections: list[Reflections] = field(default_factory=list)
+    """One table for each of `crystals`, once they were integrated."""
     is_hit: bool = False
     dumped: list[DumpedImage] = field(default_factory=list)
     notices: dict[str, str] = field(default_factory=dict)

@@ -1,13 +1,15 @@
 """NeXus groups, and datasets that grow by rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 _ROWS_PER_CHUNK = 256
+_ROWS_PER_BLOCK = 8192
+# Not compressed: a chunk that fills up over several flushes would move to another place in the file with each.
 
 
 def add_group(parent: h5py.Group, name: str, nx_class: str) -> h5py.Group:
@@ -48,5 +50,34 @@ class Column:
         stop = self._n_written + len(self._pending)
         self.dataset.resize(stop, axis=0)
         self.dataset[self._n_written : stop] = np.array(self._pending, self.dataset.dtype)
+        self._n_written = stop
+        self._pending.clear()
+
+
+class Table:
+    """Columns of one length in a group, to which blocks of rows are appended in memory first."""
+
+    def __init__(self, group: h5py.Group, columns: Mapping[str, tuple[DTypeLike, tuple[int, ...]]]) -> None:
+        """`columns` says dtype and shape of one row, by name."""
+        self._datasets = {
+            name: group.create_dataset(name, (0, *row), dtype, maxshape=(None, *row), chunks=(_ROWS_PER_BLOCK, *row))
+            for name, (dtype, row) in columns.items()
+        }
+        self._pending: list[Mapping[str, NDArray[Any]]] = []
+        self._n_written = 0
+
+    def append(self, block: Mapping[str, NDArray[Any]]) -> None:
+        """Keep rows for the next `write`: an array for each column, all of one length."""
+        self._pending.append(block)
+
+    def write(self) -> None:
+        """Append the kept rows to the datasets."""
+        if not self._pending:
+            return
+        for name, dataset in self._datasets.items():
+            rows = np.concatenate([block[name] for block in self._pending])
+            stop = self._n_written + len(rows)
+            dataset.resize(stop, axis=0)
+            dataset[self._n_written : stop] = rows
         self._n_written = stop
         self._pending.clear()

@@ -15,7 +15,7 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.nxmx.geometry import write_detector
-from braggwatch.processing.nxmx.groups import Column, add_group, plain_text
+from braggwatch.processing.nxmx.groups import Column, Table, add_group, plain_text
 from braggwatch.processing.nxmx.peak_rows import PeakRows
 from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.peaks import Peaks
@@ -23,6 +23,12 @@ from braggwatch.processing.shot import Shot
 
 # The oldest format that can be read while it grows: readable by HDF5 1.10 and everything later.
 _LIBRARY_VERSIONS = ("v110", "v110")
+_REFLECTION: Mapping[str, tuple[type[np.generic], tuple[int, ...]]] = {
+    "crystal": (np.int64, ()), "hkl": (np.int32, (3,)), "fs": (np.float32, ()), "ss": (np.float32, ()),
+    "panel": (np.int16, ()), "intensity": (np.float32, ()), "sigma": (np.float32, ()), "background": (np.float32, ()),
+    "peak": (np.float32, ()), "flags": (np.uint8, ()), "excitation_error": (np.float32, ()),
+    "partiality": (np.float32, ()), "inverse_d": (np.float32, ()),
+}  # fmt: skip
 _CACHED_BYTES = 8 * 2**20
 """So much may be written before the system is told that it need not keep it in memory."""
 
@@ -40,7 +46,9 @@ class NXmxWriter:
       first frame, such as pulse energy; attributes ``series_key``, ``series_number``, ``series_name``.
     - ``/entry/crystals``: a table of m lattices in the order of their images: ``image`` (m,) index into the images,
       ``A`` (m, 3, 3) real-space a, b, c as rows in Angstrom in the file's axes, ``cell`` (m, 6) in Angstrom and
-      degrees, ``n_indexed``, ``rmsd_q`` (1/Angstrom), ``rmsd_px`` (pixels), each (m,).
+      degrees, ``n_indexed``, ``rmsd_q`` (1/Angstrom), ``rmsd_px`` (pixels), each (m,), ``beam_shift`` (m, 2) in m.
+    - ``/entry/reflections``: a table of r integrated reflections: ``crystal`` (r,) row of ``/entry/crystals``, and
+      what `Reflections` says of each, by its names.
     - ``/entry_1/result_1``: spots in the layout of CXI files (see `PeakRows`).
     - ``/entry/process``: what made the file, one text for each item of `provenance`.
 
@@ -99,6 +107,11 @@ class NXmxWriter:
             column.append(_number(shot.frame.values.get(name)))
         for crystal in shot.crystals:
             self._append_crystal(index, crystal)
+        for crystal_number, reflections in enumerate(shot.reflections, self._n_crystals - len(shot.crystals)):
+            self._reflections.append(
+                {"crystal": np.full(len(reflections), crystal_number)}
+                | {name: getattr(reflections, name) for name in _REFLECTION if name != "crystal"}
+            )
         return index
 
     def _leave_the_cache(self, n_bytes: int) -> None:
@@ -115,6 +128,7 @@ class NXmxWriter:
     def flush(self) -> None:
         """Make everything appended so far readable by others, now and after a crash of this process."""
         self._peaks.write()
+        self._reflections.write()
         try:
             for column in (*self._values.values(), *self._crystals.values(), *self._columns.values()):
                 column.write()
@@ -199,8 +213,11 @@ class NXmxWriter:
             "n_indexed": Column(crystals, "n_indexed", np.int32),
             "rmsd_q": Column(crystals, "rmsd_q", np.float64, units="1/angstrom"),
             "rmsd_px": Column(crystals, "rmsd_px", np.float64, units="pixel"),
+            "beam_shift": Column(crystals, "beam_shift", np.float64, (2,), units="m"),
             "image": Column(crystals, "image", np.int64),
         }
+        self._n_crystals = 0
+        self._reflections = Table(add_group(file["entry"], "reflections", "NXcollection"), _REFLECTION)
 
     def _append_crystal(self, index: int, crystal: Crystal) -> None:
         self._crystals["A"].append(crystal.A)
@@ -208,7 +225,9 @@ class NXmxWriter:
         self._crystals["n_indexed"].append(crystal.n_indexed)
         self._crystals["rmsd_q"].append(crystal.rmsd_q)
         self._crystals["rmsd_px"].append(crystal.rmsd_px)
+        self._crystals["beam_shift"].append(crystal.beam_shift)
         self._crystals["image"].append(index)
+        self._n_crystals += 1
 
 
 def _iso(time: datetime) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import struct
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.nxmx import MAX_PEAKS, NXmxWriter
 from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.peaks import Peaks
+from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.shot import Shot
 
 assert hdf5plugin  # importing it registers the filters
@@ -239,6 +241,39 @@ def test_lattices_stand_in_one_table_with_the_index_of_their_image(tmp_path: Pat
         np.testing.assert_array_equal(table["n_indexed"], [5, 6, 7])
         np.testing.assert_array_equal(table["rmsd_q"], [c.rmsd_q for c in crystals])
         np.testing.assert_array_equal(table["rmsd_px"], [c.rmsd_px for c in crystals])
+
+
+def some_reflections(n: int, seed: int = 0) -> Reflections:
+    random = np.random.default_rng(seed)
+
+    def column() -> np.ndarray:
+        return random.normal(0, 50, n).astype(np.float32)
+
+    return Reflections(
+        hkl=random.integers(-30, 30, (n, 3)).astype(np.int32), fs=column(), ss=column(), panel=np.zeros(n, np.int16),
+        intensity=column(), sigma=column(), background=column(), peak=column(),
+        flags=random.integers(0, 32, n).astype(np.uint8), excitation_error=column(), partiality=column(),
+        inverse_d=column(),
+    )  # fmt: skip
+
+
+def test_reflections_stand_in_one_table_with_the_row_of_their_crystal(tmp_path: Path) -> None:
+    crystals = [Crystal(np.eye(3) * 40, beam_shift=(1e-5 * n, -2e-5)) for n in range(3)]
+    tables = [some_reflections(300, 1), some_reflections(0), some_reflections(9000, 2)]
+    shots = [
+        make_shot(single(), 0, crystals=crystals[:1]),
+        make_shot(single(), 1),
+        make_shot(single(), 2, crystals=crystals[1:]),
+    ]
+    shots[0].reflections, shots[2].reflections = tables[:1], tables[1:]
+    path = write(tmp_path / "a.h5", single(), shots)
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["entry/crystals/beam_shift"], [c.beam_shift for c in crystals])
+        table = file["entry/reflections"]
+        np.testing.assert_array_equal(table["crystal"], np.repeat([0, 2], [300, 9000]))
+        for name in (field.name for field in fields(Reflections)):
+            expected = np.concatenate([getattr(reflections, name) for reflections in tables])
+            np.testing.assert_array_equal(table[name], expected)
 
 
 def test_shot_values_and_what_made_the_file_are_in_it(tmp_path: Path) -> None:

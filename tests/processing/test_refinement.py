@@ -46,7 +46,7 @@ def test_crystals_come_nearer_to_the_truth_and_the_spots_to_their_predictions() 
         after.append(misorientation(refined.crystal.A, truth.A[0], LYSOZYME))
         assert refined.crystal.rmsd_px <= crystal.rmsd_px
         assert refined.crystal.rmsd_px < 0.5
-        assert abs(refined.beam_shift[0]) < 0.2 * PIXEL and abs(refined.beam_shift[1]) < 0.2 * PIXEL
+        assert abs(refined.crystal.beam_shift[0]) < 0.2 * PIXEL and abs(refined.crystal.beam_shift[1]) < 0.2 * PIXEL
     assert len(after) >= 11
     assert np.median(after) <= np.median(before) and np.median(after) < 0.012
 
@@ -58,7 +58,7 @@ def test_a_beam_that_has_strayed_is_found_and_does_not_turn_the_crystal() -> Non
     angles = []
     for peaks, crystal, truth in indexed(detector):
         refined = refine(crystal, peaks)
-        np.testing.assert_allclose(np.array(refined.beam_shift) / PIXEL, (1.5, -1.0), atol=0.15)
+        np.testing.assert_allclose(np.array(refined.crystal.beam_shift) / PIXEL, (1.5, -1.0), atol=0.15)
         angles.append(misorientation(refined.crystal.A, truth.A[0], LYSOZYME))
         assert refined.crystal.rmsd_px < 0.5 < crystal.rmsd_px
     assert np.median(angles) < 0.012
@@ -91,7 +91,7 @@ def test_a_crystal_of_too_few_spots_comes_back_as_it_was() -> None:
     few = replace(crystal, hkl=crystal.hkl[:3], spots=crystal.spots[:3])
     refined = Refiner(detector, LYSOZYME)(few, peaks)
     np.testing.assert_array_equal(refined.crystal.A, crystal.A)
-    assert refined.beam_shift == (0.0, 0.0)
+    assert refined.crystal.beam_shift == (0.0, 0.0)
 
 
 def test_spots_of_no_lattice_do_not_make_it_worse() -> None:
