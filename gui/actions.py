@@ -66,7 +66,7 @@ class Actions:
         if below is not None:
             below.addActions(actions)
 
-    def keys(self) -> list[tuple[str, list[tuple[str, str]]]]:
+    def overview(self) -> list[tuple[str, list[tuple[str, str]]]]:
         """Return, by menu, what is done with which key."""
         return [
             (title, [(_plain(action.text()), _key(action)) for action in actions if not action.shortcut().isEmpty()])

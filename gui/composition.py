@@ -1,16 +1,49 @@
 """Which panels there are: each view with its controller, the monitor they draw from, and the window around them."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from braggwatch.gui.complaints import Complaints
+from braggwatch.gui.controllers.cells import CellsController
 from braggwatch.gui.controllers.controller import Controller
+from braggwatch.gui.controllers.crystal import CrystalController
+from braggwatch.gui.controllers.film_strip import FilmStripController
+from braggwatch.gui.controllers.headline import HeadlineController
+from braggwatch.gui.controllers.health import HealthController
 from braggwatch.gui.controllers.hits import HitsController
+from braggwatch.gui.controllers.image import ImageController
+from braggwatch.gui.controllers.ledger import LedgerController
+from braggwatch.gui.controllers.orientations import OrientationsController
+from braggwatch.gui.controllers.peakogram import PeakogramController
+from braggwatch.gui.controllers.powder import PowderController
+from braggwatch.gui.controllers.rates import RatesController
+from braggwatch.gui.controllers.resolution import ResolutionController
+from braggwatch.gui.controllers.strip import StripController
+from braggwatch.gui.controllers.tuning import TuningController
+from braggwatch.gui.image_actions import add_image_actions
 from braggwatch.gui.link import Link
 from braggwatch.gui.monitor import Monitor
+from braggwatch.gui.panels.cells import CellsPanel
+from braggwatch.gui.panels.crystal import CrystalPanel
+from braggwatch.gui.panels.film_strip import FilmStripPanel
+from braggwatch.gui.panels.headline import HeadlinePanel
+from braggwatch.gui.panels.health import HealthPanel
 from braggwatch.gui.panels.hits import HitsPanel
+from braggwatch.gui.panels.image import ImagePanel
+from braggwatch.gui.panels.ledger import LedgerPanel
+from braggwatch.gui.panels.orientations import OrientationsPanel
 from braggwatch.gui.panels.panel import Panel
+from braggwatch.gui.panels.peakogram import PeakogramPanel
+from braggwatch.gui.panels.powder import PowderPanel
+from braggwatch.gui.panels.rates import RatesPanel
+from braggwatch.gui.panels.resolution import ResolutionPanel
+from braggwatch.gui.panels.strip import StripPanel
+from braggwatch.gui.panels.tuning import TuningPanel
 from braggwatch.gui.pulse import Pulse
 from braggwatch.gui.window import Window
+
+View = TypeVar("View", bound=Panel)
 
 
 class Composition:
@@ -20,13 +53,45 @@ class Composition:
         """Put it together, unseen; `memory` is the file where the layout is remembered."""
         self.monitor = monitor = Monitor(link)
         self.complaints = Complaints(monitor)
-        hits = HitsPanel()
-        self.panels: list[tuple[Panel, Controller]] = [(hits, HitsController(monitor, hits))]
-        self.window = Window(monitor, self.panels[0][0], [panel for panel, _ in self.panels], memory)
-        self.pulse = Pulse(monitor, link, self.panels, self.complaints)
+        strip, image, tuning = StripPanel(), ImagePanel(), TuningPanel()
+        self._image, self._tuning = ImageController(monitor, image), TuningController(monitor, tuning)
+        self._tuning.trial_peaks.connect(self._image.set_trial_peaks)
+        self._tuning.trial_cleared.connect(self._image.clear_trial_peaks)
+        docked: list[tuple[Panel, Controller]] = [
+            (image, self._image),
+            (tuning, self._tuning),
+            _with(CellsPanel(), CellsController, monitor),
+            _with(CrystalPanel(), CrystalController, monitor),
+            _with(FilmStripPanel(), FilmStripController, monitor),
+            _with(HeadlinePanel(), HeadlineController, monitor),
+            _with(HealthPanel(), HealthController, monitor),
+            _with(HitsPanel(), HitsController, monitor),
+            _with(LedgerPanel(), LedgerController, monitor),
+            _with(OrientationsPanel(), OrientationsController, monitor),
+            _with(PeakogramPanel(), PeakogramController, monitor),
+            _with(PowderPanel(), PowderController, monitor),
+            _with(RatesPanel(), RatesController, monitor),
+            _with(ResolutionPanel(), ResolutionController, monitor),
+        ]
+        self.panels = [_with(strip, StripController, monitor), *docked]
+        self.window = Window(monitor, strip, [panel for panel, _ in docked], memory)
+        strip.theme_wanted.connect(self.window.menus.by_name["light"].toggle)
+        strip.help_wanted.connect(self.window.overview.toggle)
+        add_image_actions(self.window.menus, image)
+        self.pulse = Pulse(monitor, link, self.complaints)
+        self.pulse.use(self.panels)
+        self.window.closed.connect(self._close)
 
     def open(self) -> None:
         """Show the window as it was left, and begin to draw."""
         self.window.restore()
         self.window.show()
         self.pulse.start()
+
+    def _close(self) -> None:
+        self.pulse.stop()
+        self._tuning.close()
+
+
+def _with(view: View, controller: Callable[[Monitor, View], Controller], monitor: Monitor) -> tuple[Panel, Controller]:
+    return view, controller(monitor, view)

@@ -69,7 +69,7 @@ class Monitor:
         self.outbox = outbox
         self.follow: Follow = "indexed"
         self.link: str = "never heard"
-        """``heard``, ``gone`` or ``never heard``."""
+        """``heard``, ``record`` where it is a record that is heard, ``gone`` or ``never heard``."""
         self._forget()
 
     def _forget(self) -> None:

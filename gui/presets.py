@@ -61,7 +61,7 @@ _CONTROL_ROOM = _column(
         66,
     ),
     (_tabs("rates", "hits"), 19),
-    (_tabs("film_strip"), 15),
+    (_tabs("shots"), 15),
 )
 _SMALL_CONTROL_ROOM = _column(
     (
@@ -77,10 +77,10 @@ _SMALL_CONTROL_ROOM = _column(
         ),
         74,
     ),
-    (_tabs("rates", "film_strip", "hits"), 26),
+    (_tabs("rates", "shots", "hits"), 26),
 )
 _TUNING = _row(
-    (_column((_tabs("image"), 80), (_tabs("film_strip", "rates"), 20)), 66),
+    (_column((_tabs("image"), 80), (_tabs("shots", "rates"), 20)), 66),
     (_column((_tabs("tuning"), 75), (_tabs("headline", "ledger", "health"), 25)), 34),
 )
 _QUALITY = _row(

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from itertools import chain
 
-from PyQt5.QtCore import QObject, QTimer
+from PyQt5.QtCore import QObject, QPoint, QRect, QTimer
 
 from braggwatch.gui.complaints import Complaints
 from braggwatch.gui.controllers.controller import Controller
@@ -22,16 +22,18 @@ HITS_EVERY_S = 1.0
 class Pulse(QObject):
     """One timer for the whole window."""
 
-    def __init__(
-        self, monitor: Monitor, link: Link, panels: Sequence[tuple[Panel, Controller]], complaints: Complaints
-    ) -> None:
+    def __init__(self, monitor: Monitor, link: Link, complaints: Complaints) -> None:
         super().__init__()
         self._monitor, self._link, self._complaints = monitor, link, complaints
-        self._panels = list(panels)
+        self._panels: list[tuple[Panel, Controller]] = []
         self._next = 0
         self._asked_for_hits = 0.0
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.beat)
+
+    def use(self, panels: Sequence[tuple[Panel, Controller]]) -> None:
+        """Draw these panels from now on."""
+        self._panels, self._next = list(panels), 0
 
     def start(self) -> None:
         """Begin to beat."""
@@ -44,7 +46,7 @@ class Pulse(QObject):
     def beat(self) -> None:
         """Take the news and redraw; never waits, and no fault of a panel reaches the others."""
         self._take_news()
-        if self._monitor.link == "heard" and time.monotonic() - self._asked_for_hits > HITS_EVERY_S:
+        if self._monitor.link in ("heard", "record") and time.monotonic() - self._asked_for_hits > HITS_EVERY_S:
             self._asked_for_hits = time.monotonic()
             with self._complaints.told("asking for hits"):
                 self._monitor.ask_for_hits()
@@ -55,11 +57,12 @@ class Pulse(QObject):
         if news.anew:
             with told("beginning anew"):
                 monitor.begin_anew()
-        with told("noting whether the processor is heard"):
-            monitor.set_link(news.link)
         for message in news.messages:
             with told(f"taking {type(message).__name__}"):
                 monitor.take([message])
+        with told("noting whether the processor is heard"):
+            of_record = monitor.status is not None and monitor.status.word == "RECORD"
+            monitor.set_link("record" if of_record and news.link == "heard" else news.link)
         for answer in news.answers:
             with told("taking an answer"):
                 answer()
@@ -72,12 +75,20 @@ class Pulse(QObject):
         n = len(self._panels)
         for i in chain(range(self._next, n), range(self._next)):
             panel, controller = self._panels[i]
-            if not controller.stale or panel.visibleRegion().isEmpty():
-                continue
             with self._complaints.told(f"drawing {panel.name}"):
+                if not (controller.stale and is_seen(panel)):
+                    continue
                 controller.stale = False
                 controller.refresh()
             if time.monotonic() > end:
                 self._next = (i + 1) % n
                 return
         self._next = 0
+
+
+def is_seen(panel: Panel) -> bool:
+    """Return whether a panel is neither hidden nor behind another tab; Qt moves what is there out of the window."""
+    window = panel.window()
+    if window is None or not panel.isVisible() or window.isMinimized():
+        return False
+    return window.rect().intersects(QRect(panel.mapTo(window, QPoint(0, 0)), panel.size()))

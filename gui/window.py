@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import QByteArray, Qt
+from PyQt5.QtCore import QByteArray, Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import QApplication, QMainWindow, QToolBar
 
@@ -28,6 +28,8 @@ ALL = 2**31
 class Window(QMainWindow):
     """Shows the panels; has what the user may do with all of them together, and remembers how they were left."""
 
+    closed = pyqtSignal()
+
     def __init__(self, monitor: Monitor, strip: Panel, panels: Sequence[Panel], memory: Path) -> None:
         """Put the panels into docks, the strip above them; `memory` is the file where it is remembered how."""
         super().__init__()
@@ -47,7 +49,7 @@ class Window(QMainWindow):
     def restore(self) -> None:
         """Look as it was left, once all actions are there; what is remembered but damaged or foreign is left out."""
         remembered = self._remembered
-        self.overview.set_keys(self.menus.keys())
+        self.overview.set_keys(self.menus.overview())
         for name, on in remembered.checked.items():
             action = self.menus.by_name.get(name)
             if action is not None and action.isCheckable() and action.actionGroup() is None:
@@ -90,6 +92,7 @@ class Window(QMainWindow):
             theme=self.theme.name, preset=self.preset, docks=tuple(sorted(self.docks.by_name)), checked=checked
         ).with_layout(self.saveGeometry().data(), self.saveState(LAYOUT_VERSION).data())
         remember(self._memory, remembered)
+        self.closed.emit()
         super().closeEvent(event)
 
     def toggle_tuning(self) -> None:

@@ -69,6 +69,7 @@ def demo(
     with (
         _program("process", str(settings_file), *until, "--no-view", log=folder / "process.log") as processor,
         FeedClient(feed_address) as feed,
+        _window(feed_address, wanted=in_window) as opened,
     ):
         say("Starting the processor; the first start compiles its kernels, which takes a minute or two …")
         _wait_for_workers(feed, workers, processor, folder / "process.log")
@@ -76,9 +77,9 @@ def demo(
             "simulate", "--address", detector, "--pool", str(pool_file), "--frames", str(n_frames),
             "--rate", str(rate), "--report", str(report_file), log=folder / "simulate.log",
         ) as simulator, _stopping(processor, if_fails=simulator):  # fmt: skip
-            if in_window:
-                say(f"Sending {n_frames} frames. Close the window to end; {folder} keeps what was found.")
-                finished, all_sent = _show_window(feed, processor, simulator)
+            if opened is not None:
+                say(f"Sending {n_frames} frames. Close the window to end; what is found stays in {folder}")
+                finished, all_sent = _until_closed(opened, feed, processor, simulator)
             else:
                 finished, all_sent = watch_feed(feed_address, until_finished=True), True
         if simulator.returncode:
@@ -132,25 +133,34 @@ def _frames_that_fit(folder: Path) -> int:
     return max(SHORT, shutil.disk_usage(folder).free // 2 // BYTES_A_FRAME)
 
 
-def _show_window(
-    feed: FeedClient, processor: "subprocess.Popen[bytes]", simulator: "subprocess.Popen[bytes]"
-) -> tuple[Finished | None, bool]:
-    """Show the window until it is closed, and stop everything; the last word, and whether all frames were sent."""
-    window = open_window(feed.address)
+@contextmanager
+def _window(address: str, *, wanted: bool) -> "Iterator[subprocess.Popen[bytes] | None]":
+    """Open the window where it is wanted, and close it in the end if nobody has."""
+    window = open_window(address) if wanted else None
     try:
-        with suppress(KeyboardInterrupt):  # which stops the others in good order as well
-            while window.poll() is None and processor.poll() is None:
-                feed.poll(0.2)
+        yield window
     finally:
-        if window.poll() is None:
+        if window is not None and window.poll() is None:
             window.terminate()
-        window.wait()
-        all_sent = simulator.poll() is not None
-        if not all_sent:
-            simulator.send_signal(signal.SIGINT)
-            simulator.wait()
-        if processor.poll() is None:
-            processor.terminate()
+            window.wait(30)
+
+
+def _until_closed(
+    window: "subprocess.Popen[bytes]",
+    feed: FeedClient,
+    processor: "subprocess.Popen[bytes]",
+    simulator: "subprocess.Popen[bytes]",
+) -> tuple[Finished | None, bool]:
+    """Wait until the window is closed, and stop everything; the last word, and whether all frames were sent."""
+    with suppress(KeyboardInterrupt):  # which stops the others in good order as well
+        while window.poll() is None and processor.poll() is None:
+            feed.poll(0.2)
+    all_sent = simulator.poll() is not None
+    if not all_sent:
+        simulator.send_signal(signal.SIGINT)
+        simulator.wait(30)
+    if processor.poll() is None:
+        processor.terminate()
     deadline = time.monotonic() + LAST_WORD_S
     while feed.finished is None and time.monotonic() < deadline:
         feed.poll(0.2)

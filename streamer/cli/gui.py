@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
+from braggwatch.streamer.replay import RecordFeed
 
 QT_PACKAGES = (
     "libgl1 libglib2.0-0 libegl1 libdbus-1-3 libfontconfig1 fonts-dejavu-core libx11-xcb1 libxkbcommon-x11-0 "
@@ -20,6 +22,10 @@ _PROBE = "from PyQt5.QtWidgets import QApplication; QApplication(['braggwatch'])
 
 def gui(
     address: Annotated[str, typer.Argument(help="The processor's feed, as it says when it starts.")] = DEFAULT_ADDRESS,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Show a finished session instead, out of its record and its dumps.", show_default=False),
+    ] = None,
 ) -> None:
     """Open the window on a running processor: rates, images, cells, tuning.
 
@@ -28,7 +34,10 @@ def gui(
     problem = window_problem()
     if problem:
         raise OSError(f"{problem}; `braggwatch watch` shows the numbers in a terminal")
-    raise typer.Exit(open_window(address).wait())
+    if record is None:
+        raise typer.Exit(open_window(address).wait())
+    with RecordFeed(record) as feed:
+        raise typer.Exit(open_window(feed.address).wait())
 
 
 def open_window(address: str) -> "subprocess.Popen[bytes]":

@@ -112,9 +112,17 @@ main()
 @lru_cache
 def small_pool() -> StillPool:
     """Twelve lysozyme stills on a detector of 512 x 512 pixels, half of them hits; all hits can be indexed."""
+    return prepare_pool(_small_simulator(), 12, 0.5, seed=2)
+
+
+def blank_pool() -> StillPool:
+    """Four stills on the same detector, none of them a hit."""
+    return prepare_pool(_small_simulator(), 4, 0.0, seed=3)
+
+
+def _small_simulator() -> StillSimulator:
     detector = Detector.single_panel((512, 512), pixel_size=75e-6, distance=0.05, beam_center=(256.3, 255.8))
-    simulator = StillSimulator(detector.with_beam(Beam(12398.42)), LYSOZYME, beam_stop=0.0015)
-    return prepare_pool(simulator, 12, 0.5, seed=2)
+    return StillSimulator(detector.with_beam(Beam(12398.42)), LYSOZYME, beam_stop=0.0015)
 
 
 def hits_among(n_frames: int) -> set[int]:
