@@ -1,5 +1,8 @@
 """A monitor that knows many lattices, pictures made of many shots, and settings, all made by hand."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from messages_by_hand import SHAPE, NotingOutbox, detector, hits
 from scipy.spatial.transform import Rotation
@@ -12,6 +15,15 @@ from braggwatch.streamer.messages import CrystalFound, State
 from braggwatch.streamer.picture_messages import Peakogram, Powder, PowderKind, SettingsInForce
 
 TARGET = "79.2 79.2 38.0 90 90 90 P43212"
+
+
+def keeping(*alive: object) -> Callable[[Any], None]:
+    """Return what `qtbot.addWidget` may call before it closes a widget; until then, these objects live."""
+
+    def before_close(widget: Any) -> None:
+        assert alive
+
+    return before_close
 
 
 def settings(text: str = f'[index]\ncell = "{TARGET}"\n') -> SettingsInForce:

@@ -8,7 +8,7 @@ import pytest
 from messages_by_hand import geometry
 from PyQt5.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
-from quality_by_hand import monitor_with, peakogram, powder, rows_of_lattices, settings
+from quality_by_hand import keeping, monitor_with, peakogram, powder, rows_of_lattices, settings
 
 from braggwatch.gui.controllers.cells import CellsController
 from braggwatch.gui.controllers.orientations import OrientationsController
@@ -44,7 +44,7 @@ def shown(qtbot: QtBot, panel: Any, controller: Any, n: int = 500) -> tuple[Any,
         monitor.take([saturating, settings(), peakogram(), powder(), powder("all"), powder("spots")])
     view = panel()
     keeps = controller(monitor, view)
-    qtbot.addWidget(view, before_close_func=lambda _, alive=(view, keeps): None)
+    qtbot.addWidget(view, before_close_func=keeping(view, keeps))
     view.resize(700, 500)
     view.show()
     keeps.refresh()
