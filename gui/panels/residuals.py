@@ -71,7 +71,7 @@ class ResidualsPanel(Panel):
         self.parts.setData(drawn.places[:, 0], drawn.places[:, 1])
         pieces = drawn.summary.split(" · ")
         self.summary.set_texts(*(" · ".join(pieces[:n]) for n in range(len(pieces), 0, -1)))
-self.worst.set_texts(f"{drawn.worst} · 1 px is drawn {scale:.1f} mm long", drawn.worst)
+        self.worst.set_texts(f"{drawn.worst} · 1 px is drawn {scale:.1f} mm long", drawn.worst)
         low, high = drawn.places.min(axis=0), drawn.places.max(axis=0)
         self.plot.plotItem.vb.setRange(xRange=(low[0], high[0]), yRange=(low[1], high[1]), padding=0.12)
 
