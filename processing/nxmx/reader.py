@@ -79,9 +79,9 @@ class NXmxReader:
             group = self._file[DETECTOR]
             distance = float(np.ravel(group["transformations/translation"][()])[0])
             max_adu = self._max_adu(group)
-            modules = [group[name] for name in group if name.startswith("module")]
+            names = sorted((name for name in group if name.startswith("module")), key=lambda name: (len(name), name))
             mask = np.asarray(group["pixel_mask"][()]) != 0
-            panels = tuple(_panel(module, distance, max_adu) for module in modules)
+            panels = tuple(_panel(group[name], distance, max_adu) for name in names)
             return Detector(panels, self.shape, self._beam(), mask)
         except _BROKEN as error:
             raise ImageFileError(f"{self.path}: its geometry cannot be read: {_one_line(error)}") from None
