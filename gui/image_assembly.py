@@ -93,15 +93,15 @@ class Assembly:
         NaN where there is no panel, or no number.
         """
         fs_, ss_ = np.atleast_1d(np.asarray(fs, float)), np.atleast_1d(np.asarray(ss, float))
-        known = (np.abs(fs_) < 1e9) & (np.abs(ss_) < 1e9)  # False for NaN too
-        panel = np.full(fs_.shape, -1, np.int16)
-        panel[known] = self.detector.panel_at(fs_[known], ss_[known])
+        place = np.full((len(fs_), 2), np.nan)
+        known = np.flatnonzero((np.abs(fs_) < 1e9) & (np.abs(ss_) < 1e9))  # without NaN
+        panel = self.detector.panel_at(fs_[known], ss_[known])
+        known, panel = known[panel >= 0], panel[panel >= 0]
         if self.lookup is None:
-            place = np.stack([fs_, ss_], axis=-1)
+            place[known] = np.stack([fs_[known], ss_[known]], axis=-1)
         else:
             frame = self._forward[panel]
-            place = fs_[:, None] * frame[:, 0] + ss_[:, None] * frame[:, 1] + frame[:, 2]
-        place[panel < 0] = np.nan
+            place[known] = fs_[known, None] * frame[:, 0] + ss_[known, None] * frame[:, 1] + frame[:, 2]
         return place
 
     def locate(self, x: float, y: float) -> Place | None:

@@ -184,7 +184,7 @@ def _taken(memory: dict[str, NDArray[Any]], what: str, shape: tuple[int, int], d
 
 
 def _level(values: NDArray[Any], states: NDArray[np.uint8], low: Any, high: Any, flagged: NDArray[Any]) -> Level:
-    axis = axis_for(values.dtype.kind != "f")
+    axis = axis_for(_are_whole(values))
     counts = np.zeros(len(axis.values), np.int64)
     # a step that shares no factor with the length of a row, so that all columns are counted
     step = max(values.size // _COUNTED, 1)
@@ -192,6 +192,15 @@ def _level(values: NDArray[Any], states: NDArray[np.uint8], low: Any, high: Any,
         step += 1
     count_values(values, states, low, high, flagged, step, axis.scale, axis.start, axis.width, axis.bin_of, counts)
     return Level(values, states, low, high, flagged, Histogram(counts, axis))
+
+
+def _are_whole(values: NDArray[Any]) -> bool:
+    """Return whether all pixels are whole numbers, by a look at some thousands; detectors send such as floats too."""
+    if values.dtype.kind != "f":
+        return True
+    some = values.reshape(-1)[:: max(values.size // 5000, 1)]
+    some = some[np.isfinite(some)]
+    return bool(len(some)) and bool((some == np.rint(some)).all())
 
 
 def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:

@@ -156,6 +156,11 @@ class ImageController:
         view.predicted_shown.connect(self._show_predicted)
         view.trouble.connect(self._say)
 
+    @property
+    def preparing(self) -> bool:
+        """Whether a shot is being unpacked; `stale` tells when it is done."""
+        return self._job is not None
+
     def refresh(self) -> None:
         """Show what has been prepared, and have the shot prepared that is wanted now."""
         self.stale = False

@@ -19,7 +19,7 @@ from braggwatch.gui.panels.image_toolbar import ImageToolbar
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.theme import AXIS_PX, SPACE, Theme
 
-_TOOLBAR_FROM, _READOUT_FROM, _HISTOGRAM_FROM = 150, 120, 260
+_TOOLBAR_FROM, _READOUT_FROM, _HISTOGRAM_FROM = 150, 120, 340
 """px of height that the panel must have for each of these."""
 _HISTOGRAM_PX = 104
 
@@ -105,6 +105,7 @@ class ImagePanel(Panel):
     def set_picture(self, picture: Picture | None, shape: tuple[int, int]) -> None:
         """Show a picture, or an empty place of a picture's size."""
         self.canvas.set_picture(picture, shape)
+        self._make_room()
         self._place_sentence()
 
     def set_spots(self, spots: Spots) -> None:
@@ -248,7 +249,8 @@ class ImagePanel(Panel):
         height = self.height()
         self.toolbar.setVisible(height >= _TOOLBAR_FROM)
         self.readout.setVisible(height >= _READOUT_FROM)
-        self.plot.setVisible(self.toolbar.histogram.isChecked() and height >= _HISTOGRAM_FROM)
+        wanted = self.toolbar.histogram.isChecked() and self.canvas.picture is not None
+        self.plot.setVisible(wanted and height >= _HISTOGRAM_FROM)
 
     def _place_sentence(self) -> None:
         self.sentence.setVisible(bool(self.sentence.text()))

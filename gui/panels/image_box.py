@@ -3,7 +3,7 @@
 from typing import Any
 
 import pyqtgraph as pg
-from PyQt5.QtCore import QRectF, Qt, pyqtSignal
+from PyQt5.QtCore import QRectF, Qt
 
 _MARGIN = 0.01
 """Left free around a picture that fits, as a part of its size."""
@@ -16,8 +16,6 @@ class ImageBox(pg.ViewBox):
 
     A picture that fits goes on to do so when the box changes its size, until it is moved.
     """
-
-    fitted = pyqtSignal()
 
     def __init__(self) -> None:
         super().__init__(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.0)
@@ -42,7 +40,6 @@ class ImageBox(pg.ViewBox):
         """Show the whole picture."""
         self._fits = True
         self.setRange(self._extent, padding=_MARGIN)
-        self.fitted.emit()
 
     def _note_moved(self) -> None:
         self._fits = False
@@ -51,9 +48,9 @@ class ImageBox(pg.ViewBox):
         if self._fits:
             self.fit()
 
-    def mouseDoubleClickEvent(self, event: Any) -> None:
-        """Fit."""
-        if event.button() == Qt.MouseButton.LeftButton:
+    def mouseClickEvent(self, event: Any) -> None:
+        """Fit at the second click of two."""
+        if event.double() and event.button() == Qt.MouseButton.LeftButton:
             self.fit()
             event.accept()
 

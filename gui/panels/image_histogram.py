@@ -77,6 +77,11 @@ class LevelsPlot(pg.PlotWidget):
         self._region.setRegion((to_axis(levels.low), to_axis(levels.high)))
         self._setting = False
 
+    def levels(self) -> tuple[float, float]:
+        """Return the pixel values between which the region lies."""
+        low, high = self._region.getRegion()
+        return from_axis(low), from_axis(high)
+
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
         self.setBackground(theme.panel)
@@ -100,11 +105,11 @@ class LevelsPlot(pg.PlotWidget):
             axis.setTextPen(pg.mkPen(theme.quiet))
             axis.setLabel(text, **style)
             axis.setTickFont(font)
+            axis.enableAutoSIPrefix(False)
 
     def _tell(self) -> None:
         if not self._setting:
-            low, high = self._region.getRegion()
-            self.levels_dragged.emit(from_axis(low), from_axis(high))
+            self.levels_dragged.emit(*self.levels())
 
 
 _POWERS = "⁰¹²³⁴⁵⁶⁷⁸"
