@@ -143,9 +143,16 @@ class CellsPanel(Panel):
         self.confirm.clicked.connect(self.confirmed)
         self.cancel = QPushButton("Cancel")
         self.cancel.clicked.connect(self.cancelled)
+        self.old, self.new = FittingLabel(quiet=True), FittingLabel(bold=True)
         self._line = QWidget()
-        line = QHBoxLayout(self._line)
-        line.setContentsMargins(0, 0, 0, 0)
+        below = QVBoxLayout(self._line)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.setSpacing(0)
+        for label in (self.old, self.new):
+            label.setContentsMargins(SPACE // 2, 0, SPACE // 2, 0)
+            below.addWidget(label)
+        line = QHBoxLayout()
+        below.addLayout(line)
         line.setSpacing(SPACE)
         line.addWidget(self._key)
         line.addWidget(self._say, 1)
@@ -178,13 +185,14 @@ class CellsPanel(Panel):
         self.propose.setVisible(not asking)
         self._asking = asking
         self._key.setVisible(self._wide() and not asking and self._stack.currentIndex() == 1)
+        self._say.set_texts("")
+        for label in (self.old, self.new):
+            label.setVisible(asking)
         if proposal is not None:
-            change = f"{proposal.old}  →  {proposal.new}"
-            self._say.set_texts(f"Target cell: {change}", change, f"→ {proposal.new}")
-            self._say.setToolTip(f"Target cell now: {proposal.old}\nProposed: {proposal.new}\nÅ and degrees.")
-        else:
-            self._say.set_texts("")
-            self._say.setToolTip("")
+            self.old.set_texts(f"Target cell now: {proposal.old}", f"Now {proposal.old}")
+            self.new.set_texts(f"Proposed: {proposal.new}", f"→ {proposal.new}")
+            for label in (self.old, self.new):
+                label.setToolTip(f"Target cell now: {proposal.old}\nProposed: {proposal.new}\nÅ and degrees.")
 
     def show_line(self, line: str) -> None:
         """Say how the proposal ended."""
@@ -210,7 +218,8 @@ class CellsPanel(Panel):
         super().set_theme(theme)
         for parameter in self.parameters:
             parameter.set_theme(theme)
-        self._say.set_theme(theme)
+        for label in (self._say, self.old, self.new):
+            label.set_theme(theme)
         self._empty.setStyleSheet(f"color: {theme.quiet};")
         self._key.setText(
             f"<span style='color:{theme.indexed}'>■</span> lattices &nbsp;"

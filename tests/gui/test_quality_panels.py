@@ -94,10 +94,11 @@ def test_the_cells_say_fit_and_outliers_and_a_click_on_a_bar_opens_its_shots(qtb
 def test_the_proposal_shows_old_and_new_before_anything_is_sent(qtbot: QtBot) -> None:
     view, _, _, outbox = shown(qtbot, CellsPanel, CellsController)
     qtbot.mouseClick(view.propose, Qt.MouseButton.LeftButton)
-    assert "79.2 79.2 38.0 90 90 90 P43212  →  79.2" in view.line and not outbox.changes
+    assert view.old.text == "Target cell now: 79.2 79.2 38.0 90 90 90 P43212" and view.old.isVisible()
+    assert view.new.text.startswith("Proposed: 79.2") and view.new.isVisible() and not outbox.changes
     assert view.confirm.isVisible() and not view.propose.isVisible()
     qtbot.mouseClick(view.cancel, Qt.MouseButton.LeftButton)
-    assert view.propose.isVisible() and not outbox.changes
+    assert view.propose.isVisible() and not view.new.isVisible() and not outbox.changes
     qtbot.mouseClick(view.propose, Qt.MouseButton.LeftButton)
     qtbot.mouseClick(view.confirm, Qt.MouseButton.LeftButton)
     ((change, then),) = outbox.changes
