@@ -163,7 +163,7 @@ class RatesController:
             times=sliding.times,
             curves=curves,
             lost=np.where(alive, sliding.sums[LOST] / sliding.seconds, np.nan),
-            begin=float(max(self._since(timeline), timeline.edges[0])),
+            begin=float(max(self._since(timeline), _first(timeline))),
             end=float(timeline.edges[-1]),
             top=next((top for top in TOPS if top >= highest * 1.05), 100) * 1.03,
             marks=timeline.marks,
@@ -192,6 +192,12 @@ class RatesController:
     def _set_stale_while_empty(self) -> None:
         if self._sliding is None:
             self.stale = True
+
+
+def _first(timeline: Timeline) -> float:
+    """Return when the first frame was counted: before it there is nothing to see."""
+    counted = timeline.counts[[LOOKED_AT, LOST]].any(axis=0)
+    return float(timeline.edges[int(np.argmax(counted))])
 
 
 def _curve(n: NDArray[np.int64], of: NDArray[np.int64]) -> Curve:

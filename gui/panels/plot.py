@@ -12,14 +12,14 @@ from PyQt5.QtGui import QMouseEvent, QPainter, QPainterPath, QResizeEvent
 from PyQt5.QtWidgets import QLabel
 
 from braggwatch.gui import style
-from braggwatch.gui.theme import DARK, SPACE, Theme
+from braggwatch.gui.theme import AXIS_PX, DARK, SPACE, Theme
 
 _CLOCK_STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800,
 )  # fmt: skip
 _PX_PER_CLOCK = 80
 _PX_PER_LEGEND_COLUMN = 125
-_PX_PER_LEGEND_ROW = 18
+_PX_PER_LEGEND_ROW = 22
 _MOST_LEGEND = 0.4
 """Of the height; a legend that would take more is left out."""
 _LEAST_LABELLED_PX = 160
@@ -111,6 +111,24 @@ class Band(pg.GraphicsObject):
         painter.fillPath(self.path, self.brush)
 
 
+class Legend(pg.LegendItem):
+    """Names the curves at the top left, without wasting height."""
+
+    def __init__(self) -> None:
+        super().__init__(offset=(SPACE, 1), labelTextSize=f"{AXIS_PX}px", horSpacing=8, verSpacing=0)
+        self.layout.setContentsMargins(SPACE // 2, 0, SPACE, 0)
+
+    @property
+    def rows_px(self) -> int:
+        """How high it is."""
+        return -(-len(self.items) // max(self.columnCount, 1)) * _PX_PER_LEGEND_ROW
+
+    def updateSize(self) -> None:
+        """Take as much room as the names need."""
+        super().updateSize()
+        self.resize(self.width(), self.rows_px)
+
+
 class Plot(pg.PlotWidget):
     """A plot that knows its colours by their meaning: the name of a field of `Theme`, such as ``hit``."""
 
@@ -148,7 +166,9 @@ class Plot(pg.PlotWidget):
 
     def add_legend(self) -> None:
         """Name the curves inside, at the top left; call it before they are added."""
-        self.plotItem.addLegend(offset=(SPACE, SPACE // 2), labelTextSize="11px", horSpacing=8, verSpacing=-4)
+        self.plotItem.legend = Legend()
+        self.plotItem.legend.setParentItem(self.plotItem.vb)
+        style.style_plot(self.plotItem, self.theme)
 
     def add_curve(self, name: str, colour: str, pen_style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> Any:
         """Return a curve (`setData`) that is broken at NaN; `name` is for the legend, empty to leave it out."""
@@ -228,7 +248,7 @@ class Plot(pg.PlotWidget):
         legend = self.plotItem.legend
         if legend is None or not legend.isVisible():
             return 0.0
-        return float(min((_rows_px(legend) + SPACE) / max(self.plotItem.vb.height(), 1.0), _MOST_LEGEND))
+        return float(min((legend.rows_px + SPACE // 2) / max(self.plotItem.vb.height(), 1.0), _MOST_LEGEND))
 
     def _fit(self) -> None:
         if self._clock:  # hours and minutes speak for themselves where there is little room
@@ -239,12 +259,8 @@ class Plot(pg.PlotWidget):
             columns = min(max(int(self.plotItem.vb.width()) // _PX_PER_LEGEND_COLUMN, 1), names)
             if columns != legend.columnCount:
                 legend.setColumnCount(columns)
-            fits = _rows_px(legend) <= _MOST_LEGEND * self.plotItem.vb.height()
+            fits = legend.rows_px <= _MOST_LEGEND * self.plotItem.vb.height()
             legend.setVisible(fits and not self.empty)
         inset = 2 * SPACE
         self._empty.setGeometry(self.rect().adjusted(inset, inset, -inset, -inset))
         self._empty.raise_()
-
-
-def _rows_px(legend: pg.LegendItem) -> int:
-    return -(-len(legend.items) // max(legend.columnCount, 1)) * _PX_PER_LEGEND_ROW

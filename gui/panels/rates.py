@@ -16,6 +16,7 @@ from braggwatch.streamer.feed_messages import Mark
 from braggwatch.streamer.wording import plain
 
 _CLICK_PX = 4
+_SHORTEST_S = 10
 _COLOURS = (
     ("hit", Qt.PenStyle.SolidLine),
     ("indexed", Qt.PenStyle.SolidLine),
@@ -47,6 +48,8 @@ class RatesPanel(Panel):
 
     def __init__(self) -> None:
         super().__init__()
+        self._shown: RatesShown | None = None
+        self._follows = True
         self.plot = Plot(Quantity("time of day", "h:min"), Quantity("rate", "%"), clock=True)
         self.plot.setToolTip(_MEANING)
         self.plot.add_legend()
@@ -69,14 +72,12 @@ class RatesPanel(Panel):
         for seconds in WINDOWS:
             self.window_box.addItem(f"over {seconds} s" if seconds < 60 else f"over {seconds // 60} min", seconds)
         self._lay_out()
-        self._follows = True
         self.plot.plotItem.vb.sigRangeChangedManually.connect(self._stop_following)
         self.plot.clicked.connect(self._tell_times)
         self.plot.double_clicked.connect(self._follow)
         self.plot.scene().sigMouseMoved.connect(self._tell_mouse)
         self.window_box.activated.connect(lambda row: self.window_chosen.emit(self.window_box.itemData(row)))
         self.span.activated.connect(lambda row: self._choose_span(self.span.itemData(row)))
-        self._shown: RatesShown | None = None
         self.set_theme(DARK)
 
     def _add_right_axis(self) -> None:
@@ -93,7 +94,8 @@ class RatesPanel(Panel):
         self.lost.curve.setSegmentedLineMode("on")
         self._right.addItem(self.lost)
         plot.legend.addItem(self.lost, "lost")
-        plot.vb.sigResized.connect(lambda: self._right.setGeometry(plot.vb.sceneBoundingRect()))
+        axis.setStyle(maxTickLevel=0)
+        plot.vb.sigResized.connect(self._fit)
 
     def _lay_out(self) -> None:
         line = QHBoxLayout()
@@ -134,12 +136,7 @@ class RatesPanel(Panel):
         most = max((value for value in shown.lost.tolist() if value == value), default=0.0)
         self._right.setYRange(0, max(1.0, 1.5 * most), padding=0)
         self.marks.set_lines([_line(mark) for mark in shown.marks])
-        if self._follows:
-            self.plot.plotItem.vb.setRange(
-                xRange=(shown.begin, max(shown.end, shown.begin + 10)),
-                yRange=(0, shown.top / (1 - self.plot.headroom)),
-                padding=0,
-            )
+        self._fit()
 
     def show_empty(self, why: str) -> None:
         """Show a sentence instead of the curves."""
@@ -168,8 +165,15 @@ class RatesPanel(Panel):
 
     def _follow(self) -> None:
         self._follows = True
-        if self._shown is not None:
-            self.show_rates(self._shown)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Lay the right axis over the left one, and show what is chosen, below the legend."""
+        box, shown = self.plot.plotItem.vb, self._shown
+        self._right.setGeometry(box.sceneBoundingRect())
+        if self._follows and shown is not None:
+            end = max(shown.end, shown.begin + _SHORTEST_S)
+            box.setRange(xRange=(shown.begin, end), yRange=(0, shown.top / (1 - self.plot.headroom)), padding=0)
 
     def _tell_times(self, x: float, _y: float) -> None:
         pixel = float(self.plot.plotItem.vb.viewPixelSize()[0])

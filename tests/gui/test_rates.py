@@ -202,3 +202,19 @@ def test_a_long_session_with_many_marks_is_drawn_in_both_themes_at_every_size(qt
             view.resize(*size)
             assert not view.grab().isNull()
     assert len(PROPORTIONS) == len(view.curves)
+
+
+def test_the_legend_covers_no_curve_whatever_the_size_of_the_dock(qtbot: QtBot) -> None:
+    view, _, _ = panel(qtbot, history(random_bins(300)))
+    for size in ((900, 300), (900, 130), (500, 260), (1900, 200)):
+        view.resize(*size)
+        qtbot.wait(1)
+        legend, box = view.plot.plotItem.legend, view.plot.plotItem.vb
+        highest = max(float(np.nanmax(drawn(view, curve))) for curve in range(4))
+        assert legend.isVisible()
+        assert box.mapFromView(QPointF(T0, highest)).y() >= legend.geometry().bottom()
+
+
+def test_what_is_shown_begins_with_the_first_frame(qtbot: QtBot) -> None:
+    view, _, _ = panel(qtbot, history(bins({State.BLANK: [0] * 100 + [5] * 50})))
+    assert view.plot.plotItem.vb.viewRange()[0] == pytest.approx([T0 + 100, T0 + 150])
