@@ -1,5 +1,6 @@
 """What the archive looks up in the record: hits by the page, single shots, shots by their spots."""
 
+import contextlib
 import math
 import sqlite3
 from collections import defaultdict
@@ -53,19 +54,24 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     """Open a record, of which nothing is changed. Raises RecordError where it cannot be read or is no record."""
     if not path.is_file():
         raise RecordError(f"there is no record {path}; expected the SQLite file that a processor has written")
+    uri = path.absolute().as_uri()
     try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None,
-            check_same_thread=False,
-        )  # fmt: skip
+        # Not mode=ro: whoever closes a record last must be able to merge its write-ahead log into it.
+        return _open(f"{uri}?mode=rw", path)
     except sqlite3.Error as error:
+        if not Path(f"{path}-wal").exists():
+            # In a folder that is not writable SQLite wants to hear that nobody writes.
+            with contextlib.suppress(sqlite3.Error):
+                return _open(f"{uri}?mode=ro&immutable=1", path)
         raise RecordError(f"the record {path} cannot be read: {error}") from error
+
+
+def _open(uri: str, path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     try:
+        connection.execute("PRAGMA query_only = ON")
         check_record(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise RecordError(f"the record {path} cannot be read: {error}") from error
-    except RecordError:
+    except BaseException:
         connection.close()
         raise
     return connection

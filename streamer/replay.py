@@ -63,6 +63,8 @@ class RecordFeed:
         self._desk = archive.desk
         self._pictures = ReplayedPictures(self._connection, path, archive.desk)
         self._published: list[ShotImage] = []
+        self._seen: int | None = None
+        """The state of the file that was read."""
         now = time.time()
         self._status = Status(word="RECORD", since=now, time=now, experiment=path.stem, source=str(path))
         self._next_status = self._next_log = 0.0
@@ -94,13 +96,14 @@ class RecordFeed:
     def _run(self) -> None:
         with contextlib.suppress(_Closed):
             while True:
-                began, seen = time.monotonic(), self._state_of_file()
+                began = time.monotonic()
+                self._seen = self._state_of_file()
                 problem = self._read()
                 if problem:
                     log.warning("%s", problem)
                 self._say(Notice(kind="record", text=problem) if problem else None)
                 self._rest(max(LOOK_EVERY_S, LOOK_COST * (time.monotonic() - began)))
-                while not problem and self._state_of_file() == seen:
+                while self._state_of_file() == self._seen:
                     self._rest(LOOK_EVERY_S)
 
     def _read(self) -> str:
@@ -109,6 +112,7 @@ class RecordFeed:
             self._read_numbers()
             return self._read_pictures()
         except (sqlite3.Error, RecordError) as error:
+            self._seen = None  # to be tried again
             return f"the record {self._path} cannot be read: {error}"
         except (TypeError, ValueError, LookupError, OverflowError) as error:
             # SQLite lets anybody put anything into any column.

@@ -66,6 +66,7 @@ class ReplayedPictures:
             self._add_spots(self._album, [peaks for _, _, peaks in hits])
             for series, number, _ in hits[-done % stride :: stride]:
                 self._add_pixels(self._album, series, number)
+                progress(done, n_new)
             done += len(hits)
             progress(done, n_new)
             yield from self._album.messages(monotonic())

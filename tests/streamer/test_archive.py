@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -584,3 +585,31 @@ def odd_shot(folder: Path, what: str) -> list[bytes]:
         case "peaks":
             image = msgspec.structs.replace(image, result=msgspec.structs.replace(image.result, peaks=b"12345"))
     return [msgspec.msgpack.encode(msgspec.structs.replace(shot, image=image)), payload]
+
+
+def test_a_record_is_one_file_again_when_archive_and_processor_have_ended(tmp_path: Path) -> None:
+    written = Experiment(tmp_path)
+    with Archive(written.path, FEED) as archive:
+        written.process(1)
+        viewer = viewer_of(archive)
+        viewer.ask(HitsWanted(), Hits)
+        written.close()  # while the archive still has it open
+        assert len(viewer.ask(HitsWanted(), Hits).rows) == 9
+        viewer.client.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dumps", "experiment.sqlite"]
+
+
+def test_a_record_in_a_folder_that_may_not_be_written_is_read() -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from braggwatch.streamer.record_reader import RecordReader\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "print(len(RecordReader(Path(sys.argv[1])).hits(0, 100).rows))"
+    )
+    # Not below tmp_path, which nobody but its owner may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        path = experiment(Path(folder)).path
+        path.chmod(0o444)
+        Path(folder).chmod(0o555)
+        said = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+        Path(folder).chmod(0o755)
+    assert (said.stdout, said.stderr) == ("9\n", "")
