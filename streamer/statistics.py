@@ -173,7 +173,9 @@ class Statistics:
                 work = total.setdefault(worker, [0.0, 0.0])
                 work[0] += n
                 work[1] += seconds
-        span = self._span(now)
+        # After a longer window was asked for, less than it covers is remembered.
+        since = self._workers[0][0] if self._workers else self._slot.start
+        span = min(self._span(now), max(now - since, 1.0))
         return {worker: (n / span, seconds / span) for worker, (n, seconds) in total.items()}
 
     def _remember(self, result: Result, now: float) -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -93,6 +94,32 @@ def test_throughput_is_by_the_second_from_the_first_frame_on() -> None:
     assert measured.bytes == pytest.approx(200e6, rel=0.01)
     assert measured.results == pytest.approx(100, rel=0.01)
     assert tables.results_per_s(START + 9.99) == pytest.approx({"w0": 50, "w1": 50}, rel=0.01)
+
+
+def test_a_worker_is_busy_for_the_time_that_its_results_took() -> None:
+    tables = Statistics(START, window=10)
+    for i in range(2000):
+        now = START + i / 100
+        tables.arrived(1000, now)
+        done = result(i, State.BLANK, worker=f"w{i % 2}")
+        seconds = {"decode": 0.002, "hitfind": 0.003} if i % 2 else {"decode": 0.04}
+        tables.done(msgspec.structs.replace(done, seconds=seconds), 0.01, now)
+    assert tables.busy(START + 19.99) == pytest.approx({"w0": 1.0, "w1": 0.25}, rel=0.01)
+
+
+def test_a_longer_or_shorter_window_leaves_a_steady_rate_what_it_is() -> None:
+    tables = Statistics(START, window=10)
+    for i in range(6000):
+        now = START + i / 100
+        if i in (3000, 4000):
+            tables.look_back(30 if i == 3000 else 5)
+        tables.arrived(1000, now)
+        tables.done(result(i, State.BLANK, worker="w"), 0.01, now)
+        if i % 100 == 99 and i > 200:
+            assert tables.results_per_s(now)["w"] == pytest.approx(100, rel=0.02)
+            assert tables.throughput(now).frames == pytest.approx(100, rel=0.02)
+    with pytest.raises(ValueError, match="the window of the rates must be 1 to 600 s; found 700 s"):
+        tables.look_back(700)
 
 
 def test_throughput_falls_to_zero_when_the_detector_stops() -> None:
