@@ -161,7 +161,8 @@ class Powder(msgspec.Struct, frozen=True, kw_only=True):
     """Pixels of the image array along each side of one of these."""
     shape: tuple[int, int]
     sum: bytes
-    """float32, packed with bitshuffle and LZ4 as an HDF5 chunk: sum a pixel; NaN where masked."""
+    """float32, packed with bitshuffle and LZ4 as an HDF5 chunk: ADU a detector's pixel (the mean of a block's pixels)
+    over all `n_shots`; for spots the intensity of those in the whole block. NaN where masked."""
     maximum: bytes
     """Likewise; empty for spots."""
     q: bytes = b""

@@ -99,7 +99,8 @@ class PixelPowder:
         rings = self._grid.rings[in_ring]
         sums = np.bincount(rings, self._sum[in_ring], N_RINGS)
         n_values = np.bincount(rings, self._n_values[in_ring], N_RINGS)
-        return np.divide(sums, n_values, out=np.full(N_RINGS, np.nan), where=n_values > 0).astype(np.float32)
+        mean = np.divide(sums, n_values, out=np.full(N_RINGS, np.nan), where=n_values > 0)
+        return np.asarray(mean, np.float32)
 
 
 class SpotPowder:
