@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt5.QtCore import QEvent, QPointF, QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QMouseEvent, QPainter, QPainterPath, QResizeEvent
+from PyQt5.QtGui import QMouseEvent, QPainter, QPainterPath
 from PyQt5.QtWidgets import QLabel
 
 from braggwatch.gui import style
@@ -157,6 +157,7 @@ class Plot(pg.PlotWidget):
         self._empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._empty.hide()
         self.scene().sigMouseClicked.connect(self._tell_click)
+        self.plotItem.vb.sigResized.connect(self._fit)
         self.set_theme(DARK)
 
     @property
@@ -236,12 +237,6 @@ class Plot(pg.PlotWidget):
         super().leaveEvent(event)
         self.scene().sigMouseMoved.emit(QPointF(-1, -1))
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Fold the legend where the plot is narrow, and keep the sentence in the middle."""
-        super().resizeEvent(event)
-        if hasattr(self, "_empty") and self.plotItem is not None:  # not while it is being made, nor once it is closed
-            self._fit()
-
     @property
     def headroom(self) -> float:
         """Which part of the height the legend takes, 0 to 0.4: curves that end below it are not covered."""
@@ -251,6 +246,7 @@ class Plot(pg.PlotWidget):
         return float(min((legend.rows_px + SPACE // 2) / max(self.plotItem.vb.height(), 1.0), _MOST_LEGEND))
 
     def _fit(self) -> None:
+        """Fold the legend where the plot is narrow, and keep the sentence in the middle."""
         if self._clock:  # hours and minutes speak for themselves where there is little room
             self.plotItem.getAxis("bottom").showLabel(self.height() >= _LEAST_LABELLED_PX)
         legend = self.plotItem.legend

@@ -206,7 +206,7 @@ def test_a_long_session_with_many_marks_is_drawn_in_both_themes_at_every_size(qt
 
 def test_the_legend_covers_no_curve_whatever_the_size_of_the_dock(qtbot: QtBot) -> None:
     view, _, _ = panel(qtbot, history(random_bins(300)))
-    for size in ((900, 300), (900, 130), (500, 260), (1900, 200)):
+    for size in ((900, 300), (900, 160), (500, 260), (1900, 200)):
         view.resize(*size)
         qtbot.wait(1)
         legend, box = view.plot.plotItem.legend, view.plot.plotItem.vb
