@@ -155,6 +155,7 @@ class RecordFeed:
             if image not in self._published:
                 self._feed.publish(image)
         self._published = images
+        self._turn()
 
         def progress(done: int, n: int) -> None:
             self._tell_progress(f"adding up the spots of {count(n)} hits: {count(done)} done")

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Frame
 from braggwatch.streamer.album import Album
 from braggwatch.streamer.archive import ArchiveDesk
@@ -33,6 +34,7 @@ class ReplayedPictures:
         self._desk = desk
         self._beside = record.absolute().parent
         self._geometry: Geometry | None = None
+        self._detector: Detector | None = None
         self._album: Album | None = None
         self._after = 0
         """The last hit that was looked at, by its id."""
@@ -46,7 +48,7 @@ class ReplayedPictures:
         geometry = Geometry.of(run.series.key, run.series.number, detector)
         anonymous = msgspec.structs.replace(geometry, series="", run=0)
         if anonymous != self._geometry:
-            self._album, self._after = Album(detector, None), 0  # dumps hold calibrated pixels
+            self._album, self._detector, self._after = None, detector, 0
             self._geometry = anonymous
         return geometry
 
@@ -55,8 +57,10 @@ class ReplayedPictures:
 
         `progress` is told how many hits are done, and of how many. Raises sqlite3.Error.
         """
-        if self._album is None:
+        if self._detector is None:
             return
+        if self._album is None:
+            self._album = Album(self._detector, None)  # dumps hold calibrated pixels
         alike = {run.id: run.series.key for run in runs if _place(run) == _place(runs[-1])}
         (n_new,) = self._connection.execute("SELECT count(*) FROM hits WHERE id > ?", (self._after,)).fetchone()
         stride, done = max(n_new // PIXELS_OF, 1), 0
