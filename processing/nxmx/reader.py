@@ -48,6 +48,11 @@ class NXmxReader:
                 raise
             raise ImageFileError(f"{path} is no dump of Braggwatch: {_one_line(error)}") from None
 
+    @property
+    def file(self) -> h5py.File:
+        """The open file, for what it holds beside the pixels."""
+        return self._file
+
     def chunk(self, entry: int, number: int) -> bytes | None:
         """Return an image as its bitshuffle-LZ4 chunk (framing ``hdf5``); None where it is not in the file yet.
 

@@ -29,6 +29,8 @@ _REFLECTION: Mapping[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "peak": (np.float32, ()), "flags": (np.uint8, ()), "excitation_error": (np.float32, ()),
     "partiality": (np.float32, ()), "inverse_d": (np.float32, ()),
 }  # fmt: skip
+_SYMBOL_LENGTH = 16
+"""Bytes; the longest symbol that gemmi writes has 12 letters."""
 _CACHED_BYTES = 8 * 2**20
 """So much may be written before the system is told that it need not keep it in memory."""
 
@@ -46,7 +48,8 @@ class NXmxWriter:
       first frame, such as pulse energy; attributes ``series_key``, ``series_number``, ``series_name``.
     - ``/entry/crystals``: a table of m lattices in the order of their images: ``image`` (m,) index into the images,
       ``A`` (m, 3, 3) real-space a, b, c as rows in Angstrom in the file's axes, ``cell`` (m, 6) in Angstrom and
-      degrees, ``n_indexed``, ``rmsd_q`` (1/Angstrom), ``rmsd_px`` (pixels), each (m,), ``beam_shift`` (m, 2) in m.
+      degrees, ``n_indexed``, ``rmsd_q`` (1/Angstrom), ``rmsd_px`` (pixels), each (m,), ``beam_shift`` (m, 2) in m,
+      ``known_cell`` (m, 6) and ``space_group`` (m,) of what was looked for, NaN and an empty text if unknown.
     - ``/entry/reflections``: a table of r integrated reflections: ``crystal`` (r,) row of ``/entry/crystals``, and
       what `Reflections` says of each, by its names.
     - ``/entry_1/result_1``: spots in the layout of CXI files (see `PeakRows`).
@@ -214,6 +217,8 @@ class NXmxWriter:
             "rmsd_q": Column(crystals, "rmsd_q", np.float64, units="1/angstrom"),
             "rmsd_px": Column(crystals, "rmsd_px", np.float64, units="pixel"),
             "beam_shift": Column(crystals, "beam_shift", np.float64, (2,), units="m"),
+            "known_cell": Column(crystals, "known_cell", np.float64, (6,)),
+            "space_group": Column(crystals, "space_group", f"S{_SYMBOL_LENGTH}"),
             "image": Column(crystals, "image", np.int64),
         }
         self._n_crystals = 0
@@ -226,6 +231,9 @@ class NXmxWriter:
         self._crystals["rmsd_q"].append(crystal.rmsd_q)
         self._crystals["rmsd_px"].append(crystal.rmsd_px)
         self._crystals["beam_shift"].append(crystal.beam_shift)
+        known = crystal.known
+        self._crystals["known_cell"].append([np.nan] * 6 if known is None else known.parameters)
+        self._crystals["space_group"].append(b"" if known is None else known.space_group.encode())
         self._crystals["image"].append(index)
         self._n_crystals += 1
 
