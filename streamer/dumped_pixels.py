@@ -41,7 +41,7 @@ class DumpedPixels:
 
     def read(self, places: Sequence[Dumped], number: int) -> Pixels | str:
         """Return frame `number` from the first of `places` that has it, or a sentence that says why none does."""
-        problems = []
+        problems, not_yet = [], False
         for place in places:
             try:
                 reader = self.file(place.path)
@@ -55,7 +55,9 @@ class DumpedPixels:
                 continue
             if chunk is not None:
                 return Pixels(chunk, reader.shape, reader.dtype)
-            problems.append(f"{place.path} has no image {place.entry} yet: it is written within a second or so")
+            not_yet = True
+        if not_yet:
+            return f"frame {number} is on its way to the disk: its pixels can be read in a second or so"
         return plain(f"frame {number} was dumped, but {'; '.join(problems)}", 500)
 
     def file(self, path: str) -> NXmxReader | None:

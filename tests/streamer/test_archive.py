@@ -296,7 +296,7 @@ def test_a_shot_that_is_not_flushed_yet_says_so(tmp_path: Path, asking: Callable
         tell_hit(written.record, 1, path, int(entry))
         written.close()
         shot = asking(written.path).ask(ShotWanted("run-1", 1), Shot)
-        assert shot.problem == f"frame 1 was dumped, but {path} has no image 0 yet: it is written within a second or so"
+        assert shot.problem == "frame 1 is on its way to the disk: its pixels can be read in a second or so"
         writer.stdin.close()
 
 

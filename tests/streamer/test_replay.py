@@ -43,8 +43,9 @@ def until(client: FeedClient, condition: Callable[[], object], seconds: float = 
 
 
 def read(client: FeedClient) -> Status:
-    """Wait until the record has been read, and return the numbers."""
+    """Wait until the record has been read and all its numbers are here, and return those of the status."""
     until(client, lambda: client.status is not None and client.status.record is not None and not client.status.notices)
+    until(client, lambda: client.history is not None and client.shots is not None)
     assert client.status is not None
     assert not client.problems
     return client.status
