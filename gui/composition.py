@@ -18,6 +18,7 @@ from braggwatch.gui.controllers.orientations import OrientationsController
 from braggwatch.gui.controllers.peakogram import PeakogramController
 from braggwatch.gui.controllers.powder import PowderController
 from braggwatch.gui.controllers.rates import RatesController
+from braggwatch.gui.controllers.residuals import ResidualsController
 from braggwatch.gui.controllers.resolution import ResolutionController
 from braggwatch.gui.controllers.strip import StripController
 from braggwatch.gui.controllers.tuning import TuningController
@@ -37,6 +38,7 @@ from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.panels.peakogram import PeakogramPanel
 from braggwatch.gui.panels.powder import PowderPanel
 from braggwatch.gui.panels.rates import RatesPanel
+from braggwatch.gui.panels.residuals import ResidualsPanel
 from braggwatch.gui.panels.resolution import ResolutionPanel
 from braggwatch.gui.panels.strip import StripPanel
 from braggwatch.gui.panels.tuning import TuningPanel
@@ -71,6 +73,7 @@ class Composition:
             _with(PeakogramPanel(), PeakogramController, monitor),
             _with(PowderPanel(), PowderController, monitor),
             _with(RatesPanel(), RatesController, monitor),
+            _with(ResidualsPanel(), ResidualsController, monitor),
             _with(ResolutionPanel(), ResolutionController, monitor),
         ]
         self.panels = [_with(strip, StripController, monitor), *docked]

@@ -53,7 +53,7 @@ _CONTROL_ROOM = _column(
                 _column(
                     (_tabs("cells", "orientations"), 36),
                     (_tabs("resolution", "peakogram"), 28),
-                    (_tabs("powder", "crystal"), 36),
+                    (_tabs("powder", "crystal", "residuals"), 36),
                 ),
                 30,
             ),
@@ -70,7 +70,8 @@ _SMALL_CONTROL_ROOM = _column(
             (_tabs("image"), 48),
             (
                 _column(
-                    (_tabs("cells", "orientations", "crystal"), 50), (_tabs("resolution", "peakogram", "powder"), 50)
+                    (_tabs("cells", "orientations", "crystal", "residuals"), 50),
+                    (_tabs("resolution", "peakogram", "powder"), 50),
                 ),
                 32,
             ),
@@ -84,8 +85,8 @@ _TUNING = _row(
     (_column((_tabs("tuning"), 75), (_tabs("headline", "ledger", "health"), 25)), 34),
 )
 _QUALITY = _row(
-    (_column((_tabs("cells"), 60), (_tabs("resolution"), 40)), 36),
-    (_column((_tabs("orientations"), 50), (_tabs("peakogram"), 50)), 30),
+    (_column((_tabs("cells"), 60), (_tabs("resolution", "peakogram"), 40)), 36),
+    (_column((_tabs("orientations"), 50), (_tabs("residuals"), 50)), 30),
     (_column((_tabs("powder", "image"), 55), (_tabs("crystal", "hits", "headline"), 45)), 34),
 )
 

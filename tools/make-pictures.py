@@ -1,51 +1,66 @@
-"""Makes the picture of the terminal view anew, from a real run: `python tools/make-pictures.py [--frames 2000]`.
+"""Makes the pictures of the docs anew, from a real run: `python tools/make-pictures.py terminal`, or `window`.
 
-A simulated detector sends 4 Mpx lysozyme stills at 50 frames/s from a process of its own, the processor works as it
-would at a beamline, and docs/pictures/terminal.svg is written once so many frames have come. Everything else that the
-run writes goes to a temporary folder.
+A simulated detector sends 4 Mpx lysozyme stills at 50 frames/s from a process of its own (the same stills each time),
+and the processor works as it would at a beamline. Once so many frames have come, the terminal view is written to
+docs/pictures/terminal.svg; or the window to docs/pictures/window-*.png, each layout in both themes, and each of its
+panels to panel-*.png. Everything else that the run writes goes to a temporary folder.
 """
 
 import argparse
+import logging
+import os
 import subprocess
 import sys
 import tempfile
-import threading
-from contextlib import chdir
+import time
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from braggwatch.processing.simulation.demo import demo_simulator
 from braggwatch.processing.simulation.pool import prepare_pool
+from braggwatch.streamer.cli.free_ports import free_ports
 from braggwatch.streamer.feed_client import FeedClient
-from braggwatch.streamer.processor import Processor
 from braggwatch.streamer.settings import Settings, parse_settings
 from braggwatch.streamer.terminal import save_picture
 from braggwatch.streamer.terminal_screen import View
 
-PICTURE = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "terminal.svg"
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 POOL = Path("stills.h5")
+N_STILLS = 96
 N_WORKERS = 2
 RATE = 50
+WINDOW = 1920, 1080
+PANEL = 480, 320
+PANELS = {
+    "strip": (1400, 44),
+    "tuning": (620, 900),
+    "image": (900, 800),
+    "hits": (900, 360),
+    "shots": (1200, 150),
+    "rates": (1200, 260),
+}
+"""px of the panels that are not shown in the usual size."""
+SETTLE_S = 2.5
+"""For the panels to draw what is theirs after the layout has changed."""
 
 
 def main() -> None:
-    """Run processor and detector until the picture is taken."""
-    parser = argparse.ArgumentParser(description="Make docs/pictures/terminal.svg from a real run.")
-    parser.add_argument("--frames", type=int, default=2000, help="frames that have come when the picture is taken")
-    n_frames: int = parser.parse_args().frames
-    # Paths in the picture are relative to this folder.
+    """Run processor and detector until the pictures are taken."""
+    parser = argparse.ArgumentParser(description="Make the pictures of the docs from a real run.")
+    parser.add_argument("what", choices=("terminal", "window"))
+    parser.add_argument("--frames", type=int, default=2000, help="frames that have come when the pictures are taken")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    take = take_terminal if given.what == "terminal" else take_window
+    # Paths in the pictures are relative to this folder.
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        prepare_pool(demo_simulator(), 24, 0.5, seed=1).save(POOL)
-        detector = f"ipc://{folder}/detector"
-        processor = Processor(settings(detector))
-
-        def on_ready(feed: str) -> None:
-            threading.Thread(target=take_picture, args=(feed, detector, processor, n_frames)).start()
-
-        processor.run(on_ready)
-    print(PICTURE)
+        prepare_pool(demo_simulator(), N_STILLS, 0.4, double_fraction=0.15, seed=1).save(POOL)
+        with running(given.frames) as feed:
+            take(feed, given.frames)
 
 
-def settings(detector: str) -> Settings:
+def settings(detector: str, feed: str) -> Settings:
     """Return the settings of an experiment with a detector at an address."""
     return parse_settings(
         {
@@ -53,32 +68,97 @@ def settings(detector: str) -> Settings:
             "source": {"address": detector},
             "chain": {"stages": ["hitfind", "dump:hit", "index", "dump:indexed"]},
             "engine": {"workers": N_WORKERS},
-            "feed": {"address": "tcp://127.0.0.1:*"},
+            "feed": {"address": feed},
             "dump:hit": {"directory": "dumps/hits"},
             "dump:indexed": {"directory": "dumps/indexed"},
-            "index": {"cell": "79.2 79.2 38.0 90 90 90 P43212"},
+            "index": {"cell": "79.2 79.2 38.0 90 90 90 P43212", "max_lattices": 2},
         }
     )
 
 
-def take_picture(address: str, detector: str, processor: Processor, n_frames: int) -> None:
-    """Start the detector once the workers are ready, save the view when `n_frames` have come, and stop both."""
-    try:
-        with FeedClient(address) as feed:
-            while feed.status is None or sum(worker.state == "ready" for worker in feed.status.workers) < N_WORKERS:
-                feed.poll(0.2)
-            with subprocess.Popen(
-                [
-                    sys.executable, "-m", "braggwatch.streamer", "simulate", "--address", detector,
-                    "--pool", str(POOL), "--rate", str(RATE), "--frames", str(2 * n_frames),
-                ]
-            ) as sending:  # fmt: skip
-                while feed.status.totals.total < n_frames:
-                    feed.poll(0.2)
-                save_picture(View.of(feed), PICTURE, width=88, height=29)
-                sending.terminate()
-    finally:
-        processor.stop("the picture is taken")
+@contextmanager
+def running(n_frames: int) -> Iterator[str]:
+    """Run a processor and, once its workers are ready, a detector; yields the feed's address."""
+    detector, feed = (f"tcp://127.0.0.1:{port}" for port in free_ports(3)[:2])
+    Path("lysozyme.toml").write_text(settings(detector, feed).as_toml(), encoding="utf-8")
+    program = [sys.executable, "-m", "braggwatch.streamer"]
+    with subprocess.Popen([*program, "process", "lysozyme.toml", "--no-view"], stdout=subprocess.DEVNULL) as processor:
+        try:
+            with FeedClient(feed) as client:
+                while (status := client.status) is None or sum(w.state == "ready" for w in status.workers) < N_WORKERS:
+                    client.poll(0.2)
+            detecting = [
+                "simulate", "--address", detector, "--pool", str(POOL), "--rate", str(RATE),
+                "--frames", str(4 * n_frames),
+            ]  # fmt: skip
+            with subprocess.Popen([*program, *detecting]) as sending:
+                try:
+                    yield feed
+                finally:
+                    sending.terminate()
+        finally:
+            processor.terminate()
+
+
+def take_terminal(address: str, n_frames: int) -> None:
+    """Save the terminal view when `n_frames` have come."""
+    with FeedClient(address) as feed:
+        while feed.status is None or feed.status.totals.total < n_frames:
+            feed.poll(0.2)
+        save_picture(View.of(feed), PICTURES / "terminal.svg", width=88, height=29)
+    print(PICTURES / "terminal.svg")
+
+
+def take_window(address: str, n_frames: int) -> None:
+    """Save the window's layouts and panels in both themes when `n_frames` have come."""
+    os.environ |= {"QT_QPA_PLATFORM": "offscreen", "QT_FONT_DPI": "96"}
+    from braggwatch.gui.application import make_application
+    from braggwatch.gui.composition import Composition
+    from braggwatch.gui.link import Link
+    from braggwatch.gui.presets import PRESETS
+    from braggwatch.gui.theme import THEMES
+
+    application = make_application()
+
+    def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not until():
+            application.processEvents()
+            time.sleep(0.01)
+
+    with Link(address) as link:
+        composition = Composition(link, Path("window.json"))
+        composition.open()
+        window, monitor = composition.window, composition.monitor
+        window.resize(*WINDOW)
+        wait(10 * n_frames / RATE, lambda: monitor.status is not None and monitor.status.totals.total >= n_frames)
+        for theme in THEMES.values():
+            window.set_theme(theme)
+            for preset in PRESETS:
+                window.arrange(preset)
+                wait(SETTLE_S)
+                save(window, f"window-{preset.replace(' ', '-')}-{theme.name}")
+            for panel, _ in composition.panels:
+                dock = window.docks.by_name.get(panel.name)
+                if dock is None:
+                    continue
+                dock.setFloating(True)
+                dock.show()
+                dock.resize(*PANELS.get(panel.name, PANEL))
+                wait(SETTLE_S)
+                save(panel, f"panel-{panel.name.replace('_', '-')}-{theme.name}")
+                dock.setFloating(False)
+        window.close()
+
+
+def save(widget: object, name: str) -> None:
+    """Write what a widget shows to a PNG file."""
+    from PyQt5.QtWidgets import QWidget
+
+    assert isinstance(widget, QWidget)
+    path = PICTURES / f"{name}.png"
+    widget.grab().save(str(path))
+    print(path)
 
 
 if __name__ == "__main__":
