@@ -46,13 +46,27 @@ def bin_by_two(values, states, low, high, flagged, binned, binned_states):  # ty
     """
     n_rows, n_columns = values.shape
     for row in range(binned.shape[0]):
+        whole_rows = 2 * row + 1 < n_rows and len(flagged) == 0
         for column in range(binned.shape[1]):
-            best = values[2 * row, 2 * column]
+            i, j = 2 * row, 2 * column
+            if whole_rows and j + 1 < n_columns:  # almost always four pixels that count: three times as fast as below
+                a, b, c, d = values[i, j], values[i, j + 1], values[i + 1, j], values[i + 1, j + 1]
+                if (
+                    states[i, j] | states[i, j + 1] | states[i + 1, j] | states[i + 1, j + 1] == DATA
+                    and low <= a <= high
+                    and low <= b <= high
+                    and low <= c <= high
+                    and low <= d <= high
+                ):
+                    binned[row, column] = max(max(a, b), max(c, d))
+                    binned_states[row, column] = DATA
+                    continue
+            best = values[i, j]
             best_state = GAP
-            for i in range(2 * row, min(2 * row + 2, n_rows)):
-                for j in range(2 * column, min(2 * column + 2, n_columns)):
-                    value = values[i, j]
-                    state = _state_of(value, states[i, j], low, high, flagged)
+            for k in range(i, min(i + 2, n_rows)):
+                for m in range(j, min(j + 2, n_columns)):
+                    value = values[k, m]
+                    state = _state_of(value, states[k, m], low, high, flagged)
                     if state < best_state or (state == best_state and value > best):
                         best = value
                         best_state = state
@@ -100,8 +114,9 @@ def draw(values, states, low, high, flagged, columns, rows, table, black, factor
             else:
                 place = (value - black) * factor
                 if place >= 0.0:
-                    colour = table[int(min(place, last))]
+                    # unsigned, so that numba need not think of negative indices
+                    colour = table[np.uint64(min(place, last))]
                 else:  # NaN comes here too
                     colour = table[0] if place < 0.0 else np.uint8(MASKED_COLOUR)
-            if colour > target[columns[j]]:
-                target[columns[j]] = colour
+            to = np.uint64(columns[j])
+            target[to] = max(target[to], colour)

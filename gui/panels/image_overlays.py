@@ -12,6 +12,8 @@ from braggwatch.gui.theme import AXIS_PX, LINE_PX, Theme
 _SPOT_PX, _PREDICTED_PX, _TRIAL_PX, _CENTRE_PX = 13.0, 8.0, 17.0, 22.0
 _FULL_SIZE_FROM, _SMALLEST = 700.0, 0.45
 """Marks have their size in a view of so many px along its shorter side; in smaller ones they shrink to this part."""
+_LARGEST_PIXEL = 48
+"""Marks grow with the pixels, so that they go on to surround a spot, until these have so many px on the screen."""
 _PREDICTED_ALPHA, _LABEL_ALPHA = 190, 210
 _MOST_RINGS = 6
 _LABEL_MARGIN, _LABEL_DISTANCE = 20.0, 44.0
@@ -26,7 +28,7 @@ class Overlays:
     def __init__(self, box: pg.ViewBox) -> None:
         self._box = box
         self._rings: tuple[Ring, ...] = ()
-        self._part = 0.0
+        self._sized_for = (0.0, 0)
         self.ring_lines = pg.PlotCurveItem(connect="finite", antialias=True)
         self.ring_labels = [pg.TextItem("", anchor=(0.5, 0.5)) for _ in range(_MOST_RINGS)]
         self.centre = _scatter(_cross(), _CENTRE_PX)
@@ -61,16 +63,17 @@ class Overlays:
             label.setFont(font)
 
     def fit_to_view(self) -> None:
-        """Make marks smaller in a small view, and put the rings' labels where the rings are seen."""
+        """Give marks the size that suits the view, and put the rings' labels where the rings are seen."""
         shorter = min(self._box.width(), self._box.height())
         part = round(min(max(shorter / _FULL_SIZE_FROM, _SMALLEST), 1.0), 1)
-        if part != self._part:
-            self._part = part
-            for item, size in (
-                (self.found, _SPOT_PX), (self.indexed, _SPOT_PX), (self.further, _SPOT_PX),
-                (self.predicted, _PREDICTED_PX), (self.trial, _TRIAL_PX), (self.centre, _CENTRE_PX),
+        pixel = min(round(1.0 / float(self._box.viewPixelSize()[0])), _LARGEST_PIXEL)
+        if (part, pixel) != self._sized_for:
+            self._sized_for = part, pixel
+            for item, size, n_pixels in (
+                (self.found, _SPOT_PX, 8), (self.indexed, _SPOT_PX, 8), (self.further, _SPOT_PX, 8),
+                (self.predicted, _PREDICTED_PX, 5), (self.trial, _TRIAL_PX, 10), (self.centre, _CENTRE_PX, 4),
             ):  # fmt: skip
-                item.setSize(size * part)
+                item.setSize(max(size * part, n_pixels * pixel))
         self._place_labels()
 
     def set_spots(self, spots: Spots) -> None:

@@ -168,13 +168,15 @@ def test_what_is_drawn_lies_where_it_was_asked_for() -> None:
     assert picture.draw(-50.0, -50.0, -10.0, -10.0, 1.0, LINEAR, "linear") is None
 
 
-def test_the_picture_stays_put_on_the_screen_while_it_is_moved() -> None:
+@pytest.mark.parametrize("size", [1.3, 1.7, 5.9])
+def test_the_picture_stays_put_on_the_screen_while_it_is_moved(size: float) -> None:
     picture = picture_of(np.random.default_rng(5).integers(0, 250, (300, 300)).astype(np.uint8))
-    size = 1.7
     before = picture.draw(0.0, 0.0, 300.0, 300.0, size, LINEAR, "linear")
     moved = picture.draw(3 * size, 5 * size, 300.0, 300.0, size, LINEAR, "linear")
     assert before is not None and moved is not None
-    row, column = (round((moved.rectangle[i] - before.rectangle[i]) / size) for i in (1, 0))
+    place = before.rectangle[2] / before.colours.shape[1]
+    row, column = (round((moved.rectangle[i] - before.rectangle[i]) / place) for i in (1, 0))
+    assert row >= 2 and column >= 1
     assert np.array_equal(moved.colours[2:, 2:], before.colours[row + 2 :, column + 2 :])
 
 
