@@ -173,8 +173,8 @@ class RatesController:
         status = self._monitor.status
         if status is None:
             return "Waiting for a processor."
-        if status.word == "FINISHED":
-            return "The processor finished without having looked at a frame."
+        if status.word in ("FINISHED", "STOPPED", "RECORD"):
+            return "No frame was looked at, so there are no rates."
         where = plain(status.source) or "the detector"
         return f"Waiting for frames on {where} since {clock(status.since)}: there are rates once one was looked at."
 

@@ -99,6 +99,18 @@ def test_the_value_under_the_cursor_is_said_with_where_it_is() -> None:
     assert view.told["readout"] == ("",)
 
 
+def test_the_value_under_a_cursor_that_rests_is_that_of_the_shot_that_came() -> None:
+    monitor, view, controller, _ = watched(geometry(), shot_image(1))
+    view.pointed.emit(30.5, 40.5)
+    for number in (2, 3):
+        monitor.take([shot_image(number)])
+        settle(controller)
+        value = np.random.default_rng(number).poisson(5.0, (200, 240))[40, 30]
+        assert view.told["readout"][0].startswith(f"{value} ADU")
+    view.pointed.emit(float("nan"), float("nan"))
+    assert view.told["readout"] == ("",)
+
+
 def test_a_masked_pixel_is_called_so() -> None:
     mask = np.zeros((200, 240), bool)
     mask[0, 0] = True

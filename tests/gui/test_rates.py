@@ -82,7 +82,7 @@ def test_no_hits_are_a_line_at_zero_with_a_band_above_it(qtbot: QtBot) -> None:
     ("word", "sentence"),
     [
         ("WAITING FOR DETECTOR", "Waiting for frames on tcp://127.0.0.1:31001 since"),
-        ("FINISHED", "The processor finished without having looked at a frame."),
+        ("FINISHED", "No frame was looked at, so there are no rates."),
     ],
 )
 def test_before_the_first_frame_a_sentence_says_what_is_waited_for(qtbot: QtBot, word: str, sentence: str) -> None:
