@@ -120,6 +120,7 @@ class PictureMaker:
 
     def __init__(self) -> None:
         self._memory: list[dict[str, NDArray[Any]]] = [{}, {}]
+        self._between: dict[str, NDArray[Any]] = {}
         self._size: tuple[object, ...] = ()
 
     def make(self, shot: ShotImage, assembly: Assembly) -> Picture:
@@ -130,10 +131,12 @@ class PictureMaker:
         dtype = _checked_dtype(shot, assembly.detector.shape)
         self._forget_other_sizes((assembly.shape, shot.shape, dtype.name))
         memory = self._memory[0]
-        image = _taken(memory, "image", shot.shape, dtype)
+        assembled = assembly.lookup is not None
+        # where it is only on the way to the assembled picture, one array of the detector's pixels is enough
+        image = _taken(self._between if assembled else memory, "image", shot.shape, dtype)
         decompress(shot.payload, shot.encoding, shot.shape, shot.dtype, image)
         values = image
-        if assembly.lookup is not None:
+        if assembled:
             values = _taken(memory, "assembled", assembly.shape, dtype)
             assemble(image.reshape(-1), assembly.lookup, values)
         valid = ValidRange.of(dtype, assembly.detector)
@@ -152,7 +155,7 @@ class PictureMaker:
 
     def _forget_other_sizes(self, size: tuple[object, ...]) -> None:
         if size != self._size:
-            self._size, self._memory = size, [{}, {}]
+            self._size, self._memory, self._between = size, [{}, {}], {}
 
 
 def check_shape(shot: ShotImage) -> None:

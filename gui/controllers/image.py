@@ -1,5 +1,6 @@
 """Keeps the image panel on the shot that is shown: pixels are unpacked in a thread, the newest shot wins."""
 
+import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -30,7 +31,7 @@ class ImageView(Protocol):
     jump_wanted: Any
     """With a frame number."""
     pointed: Any
-    """With the picture coordinates under the cursor."""
+    """With the picture coordinates under the cursor, NaN where there is none."""
     predicted_shown: Any
     """With whether predicted reflections are to be seen."""
     trouble: Any
@@ -142,6 +143,7 @@ class ImageController:
         self._asked: tuple[object, ...] = ()
         self._shown: _Prepared | None = None
         self._predict = True
+        self._at = (math.nan, math.nan)
         self._trial: tuple[ArrayLike, ArrayLike] | None = None
         for signal in (
             monitor.shot_changed, monitor.selection_changed, monitor.geometry_changed, monitor.status_changed,
@@ -209,6 +211,7 @@ class ImageController:
         view.set_geometry(prepared.rings, prepared.centre)
         view.set_spots(prepared.spots)
         self._show_trial()
+        self._point(*self._at)
 
     def _show_nothing(self) -> None:
         if self._shown is not None or not self._asked:
@@ -254,7 +257,7 @@ class ImageController:
         self._monitor.jump(number)
 
     def _point(self, x: float, y: float) -> None:
-        shown = self._shown
+        self._at, shown = (x, y), self._shown
         text = ""
         if shown is not None and shown.picture is not None:
             text = wording.readout(shown.picture, x, y, shown.geometry_known)

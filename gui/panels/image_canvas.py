@@ -1,7 +1,9 @@
 """The picture itself, drawn for the zoom at which it is seen."""
 
+import math
+
 import pyqtgraph as pg
-from PyQt5.QtCore import QPointF, pyqtSignal
+from PyQt5.QtCore import QEvent, QPointF, pyqtSignal
 from PyQt5.QtGui import QResizeEvent
 
 from braggwatch.gui.image_levels import Histogram, Levels, Scale
@@ -114,6 +116,11 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
     def _point(self, position: QPointF) -> None:
         place = self.box.mapSceneToView(position)
         self.pointed.emit(place.x(), place.y())
+
+    def leaveEvent(self, event: QEvent | None) -> None:
+        """Point nowhere."""
+        super().leaveEvent(event)
+        self.pointed.emit(math.nan, math.nan)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Draw for the new size."""
