@@ -61,6 +61,8 @@ class Hub:
         self.warnings: Counter[str] = Counter()
         self.n_messages = 0
         """How many messages have come from the source."""
+        self.source_problem = ""
+        """Why nothing more is taken from the source, as a sentence; empty while all is well."""
         self.queue_bytes = 0
         self._queue: deque[Entry] = deque()
         self._buried: dict[str, float] = {}
@@ -171,6 +173,8 @@ class Hub:
     # -- source -------------------------------------------------------------------------------------------------
 
     def _has_room(self) -> bool:
+        if self.source_problem:
+            return False
         if not any(member.ready for member in self.workforce) and not len(self.accounts):
             return False  # before the first worker is there, frames are better off in the detector's buffer
         return self._settings.drop != "never" or self.queue_bytes < self._settings.queue_bytes
@@ -186,7 +190,11 @@ class Hub:
 
     def _hear_source(self, socket: zmq.Socket[bytes]) -> None:
         for _ in range(MESSAGES_A_TURN):
-            events = self._source.receive(socket)
+            try:
+                events = self._source.receive(socket)
+            except Exception as error:
+                self._give_source_up(error)
+                break
             if events is None:
                 break
             self.n_messages += 1
@@ -194,6 +202,12 @@ class Hub:
                 self._take(event)
             if not self._has_room():
                 break
+
+    def _give_source_up(self, error: Exception) -> None:
+        """What a source cannot read it refuses; one that raises is broken, and nothing it would say can be trusted."""
+        log.error("the source failed", exc_info=error)
+        self.source_problem = f"the source failed: {type(error).__name__}: {error}"
+        self._warn("source-failed", self.source_problem)
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Frame):

@@ -88,6 +88,8 @@ class Processor:
                 self._reason = f"{hub.accounts.n_ended} series processed"
             elif hub.source_exhausted and hub.idle:
                 self._reason = "all files processed"
+            elif hub.source_problem:
+                self._reason = hub.source_problem
         hub.accounts.end_all()
         deadline = monotonic() + DRAIN_S
         while not hub.idle and monotonic() < deadline:

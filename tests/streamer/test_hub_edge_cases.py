@@ -398,3 +398,18 @@ def test_a_workers_address_that_cannot_be_bound_is_said_and_closes(make_bench: M
     with pytest.raises(zmq.ZMQError, match=r"hub\.address"):
         other.bind(bench.address)
     other.close()
+
+
+# -- a source that fails ------------------------------------------------------------------------------------------
+
+
+def test_a_source_that_raises_is_given_up_and_what_had_come_is_finished(make_bench: MakeBench) -> None:
+    bench = make_bench(credits=2)
+    worker = bench.worker("worker-0")
+    bench.source.say(named_series(), *frames_of("s", [0, 1]), RuntimeError("no such thing"), *frames_of("s", [2]))
+    bench.until(lambda: bench.hub.source_problem)
+    assert bench.hub.source_problem == "the source failed: RuntimeError: no such thing"
+    assert bench.witness.warnings["source-failed"] == 1
+    bench.hub.accounts.end_all()
+    finish(worker, bench, 2)
+    assert bench.witness.states() == {State.BLANK: 2}
