@@ -7,10 +7,16 @@ from numpy.typing import NDArray
 
 from braggwatch.gui.image_assembly import Assembly
 from braggwatch.gui.target_cell import TargetCell
-from braggwatch.processing.prediction import Predictor
+from braggwatch.processing.crystal import Crystal
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.prediction import PROFILE_RADIUS, Predictor, estimate_profile_radius
 from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer.messages import CrystalFound, Result, unpack_peaks
 from braggwatch.streamer.picture_messages import SettingsInForce
+
+_FEWEST_SPOTS = 5
+_LEAST_RADIUS = 1e-4
+"""What a crystal's own spots may say of its profile radius at least, 1/Angstrom."""
 
 Points = NDArray[np.float64]
 """``(n, 2)``: picture coordinates, pixels."""
@@ -62,11 +68,25 @@ def predicted_points(result: Result, assembly: Assembly, settings: SettingsInFor
     target = TargetCell.of(settings).cell
     d_min = None if result.resolution is None else max(0.8 * result.resolution, 0.1)
     all_points = [_none()]
-    for crystal in result.crystals:
-        predictor = Predictor(detector, target or _cell_of(crystal), d_min=d_min)
-        reflections = predictor(np.reshape(crystal.A, (3, 3)))
+    peaks = unpack_peaks(result.peaks)
+    for lattice, crystal in enumerate(result.crystals, 1):
+        A = np.reshape(crystal.A, (3, 3))
+        radius = _profile_radius(A, peaks[peaks["lattice"] == lattice], detector)
+        predictor = Predictor(detector, target or _cell_of(crystal), d_min=d_min, profile_radius=radius)
+        reflections = predictor(A)
         all_points.append(placed(assembly, reflections.fs, reflections.ss))
     return np.concatenate(all_points)
+
+
+def _profile_radius(A: NDArray[np.float64], peaks: NDArray[np.void], detector: Detector) -> float:
+    """Return how large the crystal's own spots say that its reciprocal-lattice points are, 1/Angstrom."""
+    panel = detector.panel_at(peaks["fs"], peaks["ss"])
+    on = peaks[panel >= 0]
+    if detector.beam is None or len(on) < _FEWEST_SPOTS:
+        return PROFILE_RADIUS
+    hkl = np.rint(detector.q(on["fs"], on["ss"], panel[panel >= 0]) @ A.T).astype(np.int32)
+    radius = estimate_profile_radius(Crystal(A, hkl), detector.beam)
+    return min(max(radius, _LEAST_RADIUS), PROFILE_RADIUS)
 
 
 def _cell_of(crystal: CrystalFound) -> UnitCell:
