@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import QByteArray, Qt, pyqtSignal
+from PyQt5.QtCore import QByteArray, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import QApplication, QMainWindow, QToolBar
 
@@ -18,7 +18,8 @@ from braggwatch.gui.shortcuts import ShortcutOverview
 from braggwatch.gui.style import apply_style
 from braggwatch.gui.theme import THEMES, Theme
 
-FIRST_SIZE = 1600, 960
+FIRST_SIZE = QSize(1920, 1040)
+"""Where nothing is remembered, and the screen is large enough."""
 LAYOUT_VERSION = 1
 """Rises when an older layout would not fit any more."""
 FOLLOWED: tuple[tuple[Follow, str], ...] = (("frame", "frame"), ("hit", "hit"), ("indexed", "indexed shot"))
@@ -55,7 +56,8 @@ class Window(QMainWindow):
             if action is not None and action.isCheckable() and action.actionGroup() is None:
                 action.setChecked(on)
         self.set_theme(self.theme)
-        self.resize(*FIRST_SIZE)
+        screen = QApplication.primaryScreen()
+        self.resize(FIRST_SIZE if screen is None else FIRST_SIZE.boundedTo(screen.availableSize()))
         layout = remembered.unpacked() if remembered.docks == tuple(sorted(self.docks.by_name)) else None
         if layout is not None:
             self.restoreGeometry(QByteArray(layout[0]))
