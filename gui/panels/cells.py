@@ -78,7 +78,7 @@ class OneParameter(QWidget):
         plot.showAxis("left", width > 230)
         plot.showAxis("bottom", height > 70)
         plot.getAxis("bottom").showLabel(height > 170)
-        self._narrow = width < 130
+        self._narrow = width < 190
         self._place_ticks()
 
     def _place_ticks(self) -> None:
