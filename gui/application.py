@@ -12,6 +12,7 @@ from PyQt5.QtWidgets import QApplication
 
 from braggwatch.gui.composition import Composition
 from braggwatch.gui.link import Link
+from braggwatch.streamer.memory import give_back_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ def run(address: str, memory: Path | None = None) -> int:
     Raises zmq.ZMQError when that is no address. `memory` is the file where the layout is remembered; one in
     the user's configuration if left out.
     """
+    give_back_freed_memory()
     application = make_application()
     with Link(address) as link:
         composition = Composition(link, memory or default_memory())

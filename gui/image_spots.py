@@ -82,7 +82,7 @@ def _profile_radius(A: NDArray[np.float64], peaks: NDArray[np.void], detector: D
     """Return how large the crystal's own spots say that its reciprocal-lattice points are, 1/Angstrom."""
     panel = detector.panel_at(peaks["fs"], peaks["ss"])
     on = peaks[panel >= 0]
-    if detector.beam is None or len(on) < _FEWEST_SPOTS:
+    if detector.beam is None or len(on) < _FEWEST_SPOTS or not abs(np.linalg.det(A)) > 0:
         return PROFILE_RADIUS
     hkl = np.rint(detector.q(on["fs"], on["ss"], panel[panel >= 0]) @ A.T).astype(np.int32)
     radius = estimate_profile_radius(Crystal(A, hkl), detector.beam)
