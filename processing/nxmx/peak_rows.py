@@ -15,7 +15,7 @@ MAX_PEAKS = 2048
 """Spots stored of one image: a row's length. Of more, the strongest are stored."""
 
 RESULT = "/entry_1/result_1"
-_FIELDS = (
+FIELDS = (
     ("peakXPosRaw", "fs", np.float32, -0.5),
     ("peakYPosRaw", "ss", np.float32, -0.5),
     ("peakTotalIntensity", "intensity", np.float32, 0),
@@ -42,7 +42,7 @@ class PeakRows:
         group = file.create_group(RESULT)
         self.n_peaks = Column(group, "nPeaks", np.int32)
         self._datasets = []
-        for name, _, dtype, shift in _FIELDS:
+        for name, _, dtype, shift in FIELDS:
             dataset = group.create_dataset(
                 name, (0, MAX_PEAKS), dtype, maxshape=(None, MAX_PEAKS), chunks=(1, MAX_PEAKS), **hdf5plugin.LZ4()
             )
@@ -60,7 +60,7 @@ class PeakRows:
             strongest = np.argpartition(-peaks.intensity, MAX_PEAKS)[:MAX_PEAKS]
             peaks = peaks[np.sort(strongest)]
         self.n_peaks.append(len(peaks))
-        self._pending.append([self._packed(peaks, name, dtype, shift) for _, name, dtype, shift in _FIELDS])
+        self._pending.append([self._packed(peaks, name, dtype, shift) for _, name, dtype, shift in FIELDS])
 
     def write(self) -> None:
         """Append the kept rows to the file."""

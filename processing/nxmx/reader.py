@@ -17,7 +17,7 @@ from braggwatch.processing.panel import Panel, Vector
 
 _BSLZ4 = 2
 """The fifth value of the bitshuffle filter's options."""
-_BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError)
+BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError)
 """What h5py makes of a file that is damaged, or not what it should be."""
 
 
@@ -42,7 +42,7 @@ class NXmxReader:
             """``(ss, fs)`` of an image."""
             self.dtype = str(self._pixels.dtype.name if self._pixels.dtype.isnative else self._pixels.dtype.str)
             self._check()
-        except _BROKEN as error:
+        except BROKEN as error:
             self.close()
             if isinstance(error, ImageFileError):
                 raise
@@ -70,7 +70,7 @@ class NXmxReader:
             if found != number:
                 raise ImageFileError(f"{self.path}: image {entry} is frame {found}, expected frame {number}")
             return self._read(entry)
-        except _BROKEN as error:
+        except BROKEN as error:
             if isinstance(error, ImageFileError):
                 raise
             raise ImageFileError(f"{self.path}: image {entry} cannot be read: {_one_line(error)}") from None
@@ -88,7 +88,7 @@ class NXmxReader:
             mask = np.asarray(group["pixel_mask"][()]) != 0
             panels = tuple(_panel(group[name], distance, max_adu) for name in names)
             return Detector(panels, self.shape, self._beam(), mask)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise ImageFileError(f"{self.path}: its geometry cannot be read: {_one_line(error)}") from None
 
     def close(self) -> None:

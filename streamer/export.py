@@ -1,0 +1,190 @@
+"""From dumps to the files that other programs take: CrystFEL streams and geometries, MTZ, CXI."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from braggwatch.processing.crystfel_geometry_text import DUMP, geometry_text
+from braggwatch.processing.crystfel_stream import StreamWriter
+from braggwatch.processing.cxi import CXI, CxiWriter
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.dumped_shots import DumpedShot, DumpedShots
+from braggwatch.processing.mtz import UnmergedMtz
+from braggwatch.processing.unit_cell import UnitCell
+
+Format = Literal["stream", "mtz", "cxi", "geom"]
+Progress = Callable[[int], None]
+"""Is told how many images are done."""
+
+
+@dataclass(frozen=True)
+class Dumps:
+    """Dumps that go into one file, looked through once."""
+
+    paths: tuple[Path, ...]
+    n_images: int
+    detector: Detector
+    """Of the first; panels and distance of all others are the same."""
+    gain: float
+    cell: UnitCell | None
+    """The first that any of them names."""
+    has_reflections: bool
+
+    def geometry(self) -> str:
+        """Return the text of a CrystFEL geometry file for these dumps."""
+        return geometry_text(self.detector, file=DUMP, adu_per_photon=self.gain)
+
+    def shots(self, progress: Progress) -> Iterator[tuple[DumpedShots, DumpedShot]]:
+        """Give the images of one file after the other, each with its file."""
+        n = 0
+        for path in self.paths:
+            with DumpedShots(path) as dump:
+                for shot in dump.shots():
+                    yield dump, shot
+                    n += 1
+                    progress(n)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    files: tuple[Path, ...]
+    n_images: int
+    n_crystals: int = 0
+    n_reflections: int = 0
+    """Reflections in the file."""
+
+
+def dump_files(given: Sequence[Path]) -> list[Path]:
+    """Return the files that are meant: of a folder, all ``.h5`` in it, by name. Raises ValueError where there is none.
+
+    A file that is given twice counts once.
+    """
+    files: dict[Path, None] = {}
+    for path in given:
+        found = sorted(path.glob("*.h5")) if path.is_dir() else [path]
+        if not found:
+            raise ValueError(f"{path}: expected a folder with dumps, found no .h5 file in it")
+        files.update(dict.fromkeys(file.absolute() for file in found))
+    if not files:
+        raise ValueError("expected dumps: files that the stage dump has written, or folders of them; found none")
+    return list(files)
+
+
+def look_through(paths: Sequence[Path]) -> Dumps:
+    """Open each file once and return what they have in common.
+
+    Raises ImageFileError for what is no dump, ValueError where they are of different geometries.
+    """
+    n_images, cell, has_reflections = 0, None, False
+    first: tuple[Path, Detector, str, float] | None = None
+    for path in paths:
+        with DumpedShots(path) as dump:
+            n_images += len(dump)
+            cell = cell or dump.cell
+            has_reflections = has_reflections or dump.has_reflections
+            text = geometry_text(dump.detector, file=DUMP, adu_per_photon=dump.gain)
+            if first is None:
+                first = path, dump.detector, text, dump.gain
+            elif text != first[2]:
+                raise ValueError(
+                    f"{first[0]} and {path} are of different geometries (panels, distance or gain), and one file holds "
+                    "one: export them one by one"
+                )
+    assert first is not None, "dump_files gives at least one"
+    if not n_images:
+        raise ValueError(f"there are no images in {', '.join(map(str, paths[:3]))}{' …' if len(paths) > 3 else ''} yet")
+    return Dumps(tuple(paths), n_images, first[1], first[3], cell, has_reflections)
+
+
+def export(
+    dumps: Dumps, output: Path, kind: Format, *, force: bool = False, command: str = "", progress: Progress
+) -> Exported:
+    """Write `output`; a CXI file gets its geometry beside it, as ``.geom``.
+
+    What is there already is only replaced with `force`, and only once the new file is whole. Raises ValueError where
+    it is there, where the dumps lack what the format needs, and OSError where it cannot be written.
+    """
+    files = [output, output.with_suffix(".geom")] if kind == "cxi" else [output]
+    _refuse_to_overwrite(files, dumps.paths, force)
+    if kind in ("stream", "mtz") and not dumps.has_reflections:
+        raise ValueError(
+            "the dumps hold no integrated reflections, which a stream and an MTZ file are made of: put the stage "
+            'integrate behind index and before the dump, as in stages = ["hitfind", "index", "integrate", '
+            '"dump:indexed"], and process the run again'
+        )
+    with _in_place(files) as parts:
+        if kind == "stream":
+            done = _stream(dumps, parts[0], command, progress)
+        elif kind == "mtz":
+            done = _mtz(dumps, parts[0], progress)
+        elif kind == "cxi":
+            done = _cxi(dumps, parts[0], progress)
+            parts[1].write_text(geometry_text(dumps.detector, file=CXI, adu_per_photon=dumps.gain), encoding="utf-8")
+        else:
+            done = dumps.n_images, 0, 0
+            parts[0].write_text(dumps.geometry(), encoding="utf-8")
+    return Exported(tuple(files), *done)
+
+
+def _refuse_to_overwrite(files: Sequence[Path], dumps: Sequence[Path], force: bool) -> None:
+    for file in files:
+        if file.absolute() in dumps:
+            raise ValueError(f"{file} is one of the dumps: choose another name for the output")
+        if file.exists() and not force:
+            raise ValueError(f"{file} is there already: choose another name, or say --force to replace it")
+
+
+@contextlib.contextmanager
+def _in_place(files: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give a name beside each file, to be written to; they take the files' places if nothing goes wrong."""
+    parts = [file.with_name(f".{file.name}.{os.getpid()}.part") for file in files]
+    try:
+        yield parts
+        for part, file in zip(parts, files, strict=True):
+            part.replace(file)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def _stream(dumps: Dumps, path: Path, command: str, progress: Progress) -> tuple[int, int, int]:
+    n_crystals = n_reflections = 0
+    with StreamWriter(
+        path, detector=dumps.detector, geometry=dumps.geometry(), cell=dumps.cell, command=command
+    ) as stream:
+        for dump, shot in dumps.shots(progress):
+            n_reflections += stream.append(
+                str(dump.path), shot.entry, wavelength=shot.wavelength, peaks=shot.peaks, crystals=shot.crystals,
+                reflections=shot.reflections,
+            )  # fmt: skip
+            n_crystals += len(shot.crystals)
+        return stream.n_chunks, n_crystals, n_reflections
+
+
+def _mtz(dumps: Dumps, path: Path, progress: Progress) -> tuple[int, int, int]:
+    mtz = UnmergedMtz()
+    n_images = 0
+    for _, shot in dumps.shots(progress):
+        n_images += 1
+        for crystal, reflections in zip(shot.crystals, shot.reflections, strict=True):
+            mtz.add(crystal, reflections, shot.wavelength)
+    mtz.write(path)
+    return n_images, mtz.n_batches, mtz.n_reflections
+
+
+def _cxi(dumps: Dumps, path: Path, progress: Progress) -> tuple[int, int, int]:
+    n_crystals = 0
+    with ExitStack() as stack:
+        cxi: CxiWriter | None = None
+        for dump, shot in dumps.shots(progress):
+            if cxi is None:
+                cxi = stack.enter_context(CxiWriter(path, dump))
+            cxi.append(dump, shot)
+            n_crystals += len(shot.crystals)
+        return (cxi.n_images if cxi else 0), n_crystals, 0
