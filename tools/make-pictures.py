@@ -35,12 +35,15 @@ PANEL = 480, 320
 PANELS = {
     "strip": (1400, 44),
     "tuning": (620, 900),
+    "cells": (640, 420),
     "image": (900, 800),
     "hits": (900, 360),
     "shots": (1200, 150),
     "rates": (1200, 260),
 }
 """px of the panels that are not shown in the usual size."""
+TRIAL_S = 12
+"""For the trial of another value on the remembered shots."""
 SETTLE_S = 2.5
 """For the panels to draw what is theirs after the layout has changed."""
 
@@ -89,7 +92,7 @@ def running(n_frames: int) -> Iterator[str]:
                     client.poll(0.2)
             detecting = [
                 "simulate", "--address", detector, "--pool", str(POOL), "--rate", str(RATE),
-                "--frames", str(4 * n_frames),
+                "--frames", str(n_frames + 400 * RATE),
             ]  # fmt: skip
             with subprocess.Popen([*program, *detecting]) as sending:
                 try:
@@ -115,6 +118,7 @@ def take_window(address: str, n_frames: int) -> None:
     from braggwatch.gui.application import make_application
     from braggwatch.gui.composition import Composition
     from braggwatch.gui.link import Link
+    from braggwatch.gui.panels.tuning import TuningPanel
     from braggwatch.gui.presets import PRESETS
     from braggwatch.gui.theme import THEMES
 
@@ -130,6 +134,7 @@ def take_window(address: str, n_frames: int) -> None:
         composition = Composition(link, Path("window.json"))
         composition.open()
         window, monitor = composition.window, composition.monitor
+        tuning = next(panel for panel, _ in composition.panels if isinstance(panel, TuningPanel))
         window.resize(*WINDOW)
         wait(10 * n_frames / RATE, lambda: monitor.status is not None and monitor.status.totals.total >= n_frames)
         for theme in THEMES.values():
@@ -137,6 +142,9 @@ def take_window(address: str, n_frames: int) -> None:
             for preset in PRESETS:
                 window.arrange(preset)
                 wait(SETTLE_S)
+                if preset == "tuning":
+                    tuning.value_changed.emit("hitfind", "min_snr", 9.0)
+                    wait(TRIAL_S)
                 save(window, f"window-{preset.replace(' ', '-')}-{theme.name}")
             for panel, _ in composition.panels:
                 dock = window.docks.by_name.get(panel.name)
