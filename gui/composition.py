@@ -59,6 +59,7 @@ class Composition:
         self._image, self._tuning = ImageController(monitor, image), TuningController(monitor, tuning)
         self._tuning.trial_peaks.connect(self._image.set_trial_peaks)
         self._tuning.trial_cleared.connect(self._image.clear_trial_peaks)
+        self._tuning.pixels_above.connect(self._image.set_pixels_above)
         docked: list[tuple[Panel, Controller]] = [
             (image, self._image),
             (tuning, self._tuning),

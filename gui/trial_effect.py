@@ -60,8 +60,8 @@ class ShownEffect:
     before: NDArray[np.float32]
     """``(n, 2)``: fs and ss in pixels of the image array."""
     after: NDArray[np.float32]
-    threshold: NDArray[np.float32] | None
-    """``(ss, fs)``, ADU: what a pixel must exceed to be part of a spot, NaN where none can be; None: not asked for."""
+    above: NDArray[np.float32] | None
+    """``(n, 2)``: fs and ss of the pixels that are high enough to be part of a spot; None: not asked for."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,9 @@ from braggwatch.streamer.picture_messages import ShotImage
 TELL_EVERY_S = 0.1
 """Between two looks at a trial that is under way."""
 
+_MOST_ABOVE = 20_000
+"""Pixels that are marked in the image at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -36,7 +39,7 @@ class Trial:
     shots: tuple[ShotImage, ...] = ()
     """The newest first; those without pixels, or of another shape than the detector's, are left out."""
     threshold: bool = False
-    """Whether the shown shot's threshold map is wanted."""
+    """Whether the shown shot's pixels above the threshold are wanted."""
 
 
 class Tuner:
@@ -206,7 +209,7 @@ class _Bench:
             ShotEffect(key, trial.shown.kind, _outcome(before), _outcome(after)),
             _places(before),
             _places(after),
-            threshold_map(self._after.stages, trial.detector, image) if trial.threshold else None,
+            _above(image, threshold_map(self._after.stages, trial.detector, image)) if trial.threshold else None,
         )
 
     def _unpacked(self, shot: ShotImage) -> NDArray[Any]:
@@ -217,6 +220,13 @@ class _Bench:
             self._image = np.empty(shot.shape, dtype)
         decompress(shot.payload, shot.encoding, shot.shape, shot.dtype, self._image)
         return self._image
+
+
+def _above(image: NDArray[Any], threshold: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return fs and ss of the pixels above their threshold; of too many, some from everywhere."""
+    ss, fs = np.nonzero(image > threshold)
+    every = max(-(-len(fs) // _MOST_ABOVE), 1)
+    return np.stack([fs, ss], axis=1)[::every].astype(np.float32) + np.float32(0.5)
 
 
 def _stages(document: Mapping[str, Any], changes: Tables) -> tuple[list[StageSpec], str]:

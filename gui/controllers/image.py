@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from braggwatch.gui import image_wording as wording
 from braggwatch.gui.image_assembly import Assembly
@@ -42,6 +42,9 @@ class ImageView(Protocol):
 
     def set_spots(self, spots: Spots) -> None:
         """Show what was found."""
+
+    def set_pixels_above(self, points: Points) -> None:
+        """Mark pixels, as ``(n, 2)`` picture coordinates."""
 
     def set_trial_spots(self, points: Points) -> None:
         """Show what would be found with the settings that are tried."""
@@ -145,6 +148,7 @@ class ImageController:
         self._predict = True
         self._at = (math.nan, math.nan)
         self._trial: tuple[ArrayLike, ArrayLike] | None = None
+        self._above: NDArray[np.float32] | None = None
         for signal in (
             monitor.shot_changed, monitor.selection_changed, monitor.geometry_changed, monitor.status_changed,
             monitor.settings_changed, monitor.hits_changed,
@@ -189,6 +193,11 @@ class ImageController:
         self._trial = None
         self._show_trial()
 
+    def set_pixels_above(self, places: NDArray[np.float32] | None) -> None:
+        """Mark pixels of the shown shot, ``(n, 2)`` fs and ss, as high enough to be part of a spot; None: none."""
+        self._above = places
+        self._show_trial()
+
     def _note(self) -> None:
         self.stale = True
 
@@ -222,11 +231,15 @@ class ImageController:
             self._show_trial()
 
     def _show_trial(self) -> None:
-        points = np.empty((0, 2))
-        if self._trial is not None and self._shown is not None:
-            fs, ss = (np.asarray(values, float) for values in self._trial)
-            points = placed(self._shown.assembly, fs, ss)
+        points = above = np.empty((0, 2))
+        if self._shown is not None:
+            if self._trial is not None:
+                fs, ss = (np.asarray(values, float) for values in self._trial)
+                points = placed(self._shown.assembly, fs, ss)
+            if self._above is not None:
+                above = placed(self._shown.assembly, self._above[:, 0], self._above[:, 1])
         self._view.set_trial_spots(points)
+        self._view.set_pixels_above(above)
 
     def _say_which(self) -> None:
         monitor, shown = self._monitor, self._shown

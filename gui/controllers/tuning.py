@@ -26,7 +26,7 @@ class TuningController:
     trial_peaks = Signal(object, object)
     """fs and ss ``(n,)`` in pixels: the spots of the shown shot by the trial settings."""
     trial_cleared = Signal()
-    threshold_map = Signal(object)
+    pixels_above = Signal(object)
     """``(ss, fs)`` float32, ADU: what a pixel of the shown shot must exceed, NaN where no spot can be; None: hide."""
 
     def __init__(self, monitor: Monitor, view: TuningView) -> None:
@@ -106,7 +106,7 @@ class TuningController:
     def _set_threshold(self, wanted: bool) -> None:
         self._threshold = wanted
         if not wanted:
-            self.threshold_map.emit(None)
+            self.pixels_above.emit(None)
         self._mark()
 
     def _open(self, place: int) -> None:
@@ -209,11 +209,11 @@ class TuningController:
             else:
                 self.trial_cleared.emit()
             if self._threshold:
-                self.threshold_map.emit(shown.threshold)
+                self.pixels_above.emit(shown.above)
 
     def _clear_peaks(self) -> None:
-        if self._sent is not None and self._sent.threshold is not None:
-            self.threshold_map.emit(None)
+        if self._sent is not None and self._sent.above is not None:
+            self.pixels_above.emit(None)
         self._sent = None
         self.trial_cleared.emit()
 

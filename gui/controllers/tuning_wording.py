@@ -39,7 +39,6 @@ def effect_rows(effect: Effect, monitor: Monitor) -> list[EffectRow]:
     """Return the table's rows; the same ones always, so that nothing moves."""
     shown = effect.shown.effect if effect.shown is not None else None
     before, after = (None, None) if shown is None else (shown.before, shown.after)
-    tallies = effect.before, effect.after
     pending = PENDING if effect.of and not effect.shots else ""
     waiting = PENDING if effect.of and not effect.finished else UNKNOWN
     rates = effect.expected_hit_rates(_frames_of_each_kind(monitor))
@@ -53,11 +52,12 @@ def effect_rows(effect: Effect, monitor: Monitor) -> list[EffectRow]:
             "more often than blanks, so this is not the run's hit rate",
         ),
         _rate_row(
-            effect, "Indexed", *(tally.indexed if effect.indexes else Rate() for tally in tallies),
+            effect, "Indexed", effect.before.indexed if effect.indexes else Rate(),
+            effect.after.indexed if effect.indexes else Rate(),
             "Indexed shots of these hits, with half the 95 % interval (Wilson)",
         ),
-        EffectRow("Spots per hit", *(pending or said(tally.spots, "", 0) for tally in tallies),
-                  "Median number of spots of these hits"),
+        EffectRow("Spots per hit", pending or said(effect.before.spots, "", 0),
+                  pending or said(effect.after.spots, "", 0), "Median number of spots of these hits"),
         EffectRow("Expected hit rate", _percent(expected[0], waiting), _percent(expected[1], waiting),
                   "Part of all frames of the run that would be hits: what became of the remembered blanks, hits and "
                   "indexed shots, each weighted by how many of them the run has had"),

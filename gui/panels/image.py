@@ -114,6 +114,10 @@ class ImagePanel(Panel):
         self.canvas.overlays.set_spots(spots)
         self.caption.set_spots(spots, self.toolbar.predicted.isChecked())
 
+    def set_pixels_above(self, points: Points) -> None:
+        """Mark pixels that are high enough to be part of a spot."""
+        self.canvas.overlays.set_pixels_above(points)
+
     def set_trial_spots(self, points: Points) -> None:
         """Show what would be found with the settings that are tried."""
         self.canvas.overlays.set_trial_spots(points)

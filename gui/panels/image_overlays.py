@@ -14,7 +14,8 @@ _FULL_SIZE_FROM, _SMALLEST = 700.0, 0.45
 """Marks have their size in a view of so many px along its shorter side; in smaller ones they shrink to this part."""
 _LARGEST_PIXEL = 48
 """Marks grow with the pixels, so that they go on to surround a spot, until these have so many px on the screen."""
-_PREDICTED_ALPHA, _LABEL_ALPHA = 190, 210
+_PREDICTED_ALPHA, _LABEL_ALPHA, _ABOVE_ALPHA = 190, 210, 130
+_ABOVE_PX = 3.0
 _MOST_RINGS = 6
 _LABEL_MARGIN, _LABEL_DISTANCE = 20.0, 44.0
 """px between a ring's label and the edge of the view, and between two labels, at least."""
@@ -37,9 +38,10 @@ class Overlays:
         self.indexed = _scatter("o", _SPOT_PX)
         self.further = _scatter("o", _SPOT_PX)
         self.trial = _scatter("d", _TRIAL_PX)
+        self.above = _scatter("s", _ABOVE_PX)
         for item in (
-            self.ring_lines, self.predicted, self.found, self.indexed, self.further, self.trial, self.centre,
-            *self.ring_labels,
+            self.ring_lines, self.above, self.predicted, self.found, self.indexed, self.further, self.trial,
+            self.centre, *self.ring_labels,
         ):  # fmt: skip
             box.addItem(item, ignoreBounds=True)
 
@@ -53,6 +55,8 @@ class Overlays:
             (self.centre, theme.alarm, 2.0),
         ):
             item.setPen(pg.mkPen(colour, width=width))
+        self.above.setPen(None)
+        self.above.setBrush(pg.mkBrush(_faint(theme.alarm, _ABOVE_ALPHA)))
         self.predicted.setPen(pg.mkPen(_faint(theme.predicted, _PREDICTED_ALPHA), width=1.0))
         self.ring_lines.setPen(pg.mkPen(theme.multi_lattice, width=1.0))
         for label in self.ring_labels:
@@ -72,6 +76,7 @@ class Overlays:
             for item, size, n_pixels in (
                 (self.found, _SPOT_PX, 8), (self.indexed, _SPOT_PX, 8), (self.further, _SPOT_PX, 8),
                 (self.predicted, _PREDICTED_PX, 5), (self.trial, _TRIAL_PX, 10), (self.centre, _CENTRE_PX, 4),
+                (self.above, _ABOVE_PX, 1),
             ):  # fmt: skip
                 item.setSize(max(size * part, n_pixels * pixel))
         self._place_labels()
@@ -85,6 +90,10 @@ class Overlays:
             (self.predicted, spots.predicted),
         ):
             item.setData(pos=points)
+
+    def set_pixels_above(self, points: Points) -> None:
+        """Move the marks of pixels that are high enough to be part of a spot."""
+        self.above.setData(pos=points)
 
     def set_trial_spots(self, points: Points) -> None:
         """Move the spots of settings under trial."""

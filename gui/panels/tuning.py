@@ -80,8 +80,11 @@ class TuningPanel(Panel):
         self.again.setText("↻")
         self.again.setToolTip("Try again, with the shots that have come since")
         self.again.clicked.connect(self.again_wanted)
-        self.threshold = QCheckBox("threshold map")
-        self.threshold.setToolTip("Show in the image what a pixel must exceed to be part of a spot, ADU")
+        self.threshold = QCheckBox("pixels above threshold")
+        self.threshold.setToolTip(
+            "Mark the pixels of the image that are high enough to be part of a spot: above threshold, and above "
+            "the mean of their ring by min_snr standard deviations"
+        )
         self.threshold.toggled.connect(self.threshold_wanted)
 
     def _make_buttons(self) -> None:
