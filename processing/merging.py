@@ -136,6 +136,7 @@ class Merger:
         self._kept: list[_Observations] | None = [] if self._needs_start_up else None
         self._next_start = START_UP
         self._typical, self._n_typical = 0.0, 0
+        self._usual_b = 0.0
         self.n_crystals = 0
         """Crystals merged."""
         self.n_outliers = 0
@@ -244,6 +245,8 @@ class Merger:
             return MergedCrystal("outlier", scale=scale, correlation=_known(correlation), setting=setting)
         used, rejected = self._add(crystal, setting, scale, b, self._sums)
         self._count(setting, rejected)
+        # only differences of B can be told: without this the reference's would drift
+        self._usual_b += b / min(self.n_crystals, 50)
         with_b = self._scaling == "scale_and_b"
         return MergedCrystal("merged", used, rejected, scale, b if with_b else None, _known(correlation), setting)
 
@@ -282,10 +285,10 @@ class Merger:
         if not start > 0.0:
             return None, 0.0
         k, b, _ = kernels.fit_scale(
-            index, known.intensity, known.sigma, known.partiality, self.unit.inverse_d, *sums.reference, start,
-            self._scaling == "scale_and_b",
+            index, known.intensity, known.sigma, known.partiality, self.unit.inverse_d, self._shell, *sums.shells,
+            *sums.reference, start, self._scaling == "scale_and_b",
         )  # fmt: skip
-        return k, b
+        return k, b - self._usual_b
 
     def _is_outlier(self, correlation: float, n_effective: float) -> bool:
         """Tell whether a crystal belongs to those that share nothing with the rest, and keep the average up to date.
@@ -324,7 +327,7 @@ class Merger:
             found = self._clustered(crystals)
             choice, self.agreement = found.choice, found.agreement
             last = last or found.agreement >= CLEAR
-        reference = self._sums
+        reference, self._usual_b = self._sums, 0.0
         cycles = 1 if self._scaling == "none" else _CYCLES
         for cycle in range(cycles):
             sums = _Sums(len(self.unit))
@@ -338,11 +341,12 @@ class Merger:
             ]
             scales = [k for k, _ in fits if k is not None]
             middle = float(np.median(scales)) if scales else 1.0
+            middle_b = float(np.median([b for k, b in fits if k is not None])) if scales else 0.0
             for crystal, setting, (k, b) in zip(crystals, choice, fits, strict=True):
                 if k is None:
                     self.n_outliers += 1
                     continue
-                _, rejected = self._add(crystal, setting, k / middle, b, sums)
+                _, rejected = self._add(crystal, setting, k / middle, b - middle_b, sums)
                 self._count(setting, rejected)
             reference = sums
         self._sums = reference

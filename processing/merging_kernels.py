@@ -17,7 +17,7 @@ FEWEST_FOR_REJECTION = 10
 """With so many, a reflection's spread says what an outlier is."""
 REJECT_BEYOND = 6.0
 """Standard deviations."""
-B_SIGMA = 20.0
+B_SIGMA = 10.0
 """Angstrom²: the restraint of a crystal's B towards 0."""
 
 
@@ -56,37 +56,45 @@ def wilson_scale(index, intensity, partiality, shell, shell_sum, shell_weight): 
 
 
 @njit(nogil=True, cache=True)
-def fit_scale(index, intensity, sigma, partiality, inverse_d, count, weight, mean, start, with_b):  # type: ignore[no-untyped-def]
+def fit_scale(
+    index, intensity, sigma, partiality, inverse_d, shell, shell_sum, shell_weight, count, weight, mean, start, with_b
+):  # type: ignore[no-untyped-def]  # fmt: skip
     """Fit a crystal's k and B to the reference and return them with the number of common reflections.
 
-    Least squares of ``I - g J``, each with the variance of I and, for its unknown partiality and the reference's own
-    error, (g J)²; Huber's weights beyond 3 standard deviations. `start` is where k begins; without enough in common
-    it is returned as it came.
+    Solves ``sum w u (I - g J) = 0``, and with B ``sum w u (I - g J) / d² = 0`` under its restraint, where u is what
+    is expected at that resolution and ``w = 1 / (u² + mean sigma²)``. Neither depends on I or J themselves, so that
+    the noise of the reference does not pull the scale as in least squares (u is an instrumental variable). Beyond 4
+    standard deviations, taken as sqrt(sigma² + (g J)²), Huber's weights. `start` is where k begins; with fewer than 10
+    in common it is returned as it came.
     """
     log_k, b = math.log(start), 0.0
+    noise = 0.0
+    for i in range(index.shape[0]):
+        noise += sigma[i] * sigma[i] / index.shape[0]
     n = 0
-    for step in range(6 if with_b else 4):
+    for step in range(8 if with_b else 4):
         n = 0
         a11, a12, a22, c1, c2 = 0.0, 0.0, 0.0, 0.0, 0.0
         for i in range(index.shape[0]):
             h = index[i]
+            s = shell[h]
             number, _, reference = pooled(count, weight, mean, h)
-            if number < FEWEST_FOR_REFERENCE:
+            if number < FEWEST_FOR_REFERENCE or not shell_sum[s] > 0.0:
                 continue
             n += 1
             half_q2 = 0.5 * inverse_d[h] * inverse_d[h]
-            model = math.exp(log_k - b * half_q2) * partiality[i] * reference
-            variance = sigma[i] * sigma[i] + model * model
-            miss = intensity[i] - model
-            w = 1.0 / variance
-            beyond = abs(miss) * math.sqrt(w)
-            if beyond > 3.0:
-                w *= 3.0 / beyond
-            a11 += w * model * model
-            a12 -= w * model * model * half_q2
-            a22 += w * model * model * half_q2 * half_q2
-            c1 += w * model * miss
-            c2 -= w * model * miss * half_q2
+            g = math.exp(log_k - b * half_q2) * partiality[i]
+            u = g * shell_sum[s] / shell_weight[s]
+            miss = intensity[i] - g * reference
+            w = 1.0 / (u * u + noise)
+            beyond = abs(miss) / math.sqrt(sigma[i] * sigma[i] + (g * reference) ** 2 + u * u)
+            if beyond > 4.0:
+                w *= 4.0 / beyond
+            a11 += w * u * g * reference
+            a12 -= w * u * g * reference * half_q2
+            a22 += w * u * g * reference * half_q2 * half_q2
+            c1 += w * u * miss
+            c2 -= w * u * miss * half_q2
         if n < 10 or not a11 > 0.0:
             return start, 0.0, n
         if with_b:
@@ -95,7 +103,7 @@ def fit_scale(index, intensity, sigma, partiality, inverse_d, count, weight, mea
             determinant = a11 * a22 - a12 * a12
             if not determinant > 0.0:
                 return start, 0.0, n
-            b += max(-50.0, min(50.0, (a11 * c2 - a12 * c1) / determinant))
+            b += max(-20.0, min(20.0, (a11 * c2 - a12 * c1) / determinant))
             log_k += max(-1.0, min(1.0, (a22 * c1 - a12 * c2) / determinant))
         else:
             log_k += max(-1.0, min(1.0, c1 / a11))
