@@ -92,9 +92,9 @@ class StreamWriter:
     ) -> int:
         """Add an image, index `event` in the file `filename`, and return how many reflections were written with it.
 
-        `wavelength` in Angstrom. `reflections` has one table for each of `crystals`, or nothing at all. Left out are reflections without an
-        intensity, and those that `Flag` speaks against: the format has no place for it. Saturated ones stay, as
-        CrystFEL has it, and are to be left out in merging by their peak.
+        `wavelength` in Angstrom. `reflections` has one table for each of `crystals`, or nothing at all. Left out are
+        reflections without an intensity, and those that `Flag` speaks against: the format has no place for it.
+        Saturated ones stay, as CrystFEL has it, and are to be left out in merging by their peak.
 
         Raises ValueError for an unknown wavelength or a file name that the format cannot hold, OSError where the disk
         is full.
