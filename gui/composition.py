@@ -60,6 +60,7 @@ class Composition:
         self._tuning.trial_peaks.connect(self._image.set_trial_peaks)
         self._tuning.trial_cleared.connect(self._image.clear_trial_peaks)
         self._tuning.pixels_above.connect(self._image.set_pixels_above)
+        self._tuning.pixels_above.connect(self._image.set_pixels_above)
         docked: list[tuple[Panel, Controller]] = [
             (image, self._image),
             (tuning, self._tuning),
@@ -84,6 +85,7 @@ class Composition:
         add_image_actions(self.window.menus, image)
         self.pulse = Pulse(monitor, link, self.complaints)
         self.pulse.use(self.panels)
+        self.window.docks.by_name[tuning.name].visibilityChanged.connect(self._leave_tuning)
         self.window.closed.connect(self._close)
 
     def open(self) -> None:
@@ -91,6 +93,10 @@ class Composition:
         self.window.restore()
         self.window.show()
         self.pulse.start()
+
+    def _leave_tuning(self, seen: bool) -> None:
+        if not seen:
+            self._tuning.leave()
 
     def _close(self) -> None:
         self.pulse.stop()

@@ -211,6 +211,11 @@ class TuningController:
             if self._threshold:
                 self.pixels_above.emit(shown.above)
 
+    def leave(self) -> None:
+        """Take what is tried out of the image: the panel is not seen any more, and `refresh` not called."""
+        self._clear_peaks()
+        self.stale = True
+
     def _clear_peaks(self) -> None:
         if self._sent is not None and self._sent.above is not None:
             self.pixels_above.emit(None)

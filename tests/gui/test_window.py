@@ -14,8 +14,10 @@ from pytestqt.qtbot import QtBot
 
 from braggwatch.gui.complaints import Complaints
 from braggwatch.gui.composition import Composition
+from braggwatch.gui.controllers.tuning import TuningController
 from braggwatch.gui.link import Link
 from braggwatch.gui.monitor import Monitor
+from braggwatch.gui.panels.image import ImagePanel
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.presets import PRESETS, Layout, Tabs, names, preset
 from braggwatch.gui.pulse import is_seen
@@ -286,6 +288,19 @@ def test_a_fault_in_a_handler_of_the_monitor_does_not_keep_the_next_message_away
             monitor.take([message])
     assert monitor.shot is not None
     assert said == ["taking it failed: RuntimeError: a handler is wrong"]
+
+
+def test_what_tuning_tries_leaves_the_image_with_the_tuning_panel(qtbot: QtBot, composition: Composition) -> None:
+    window = composition.window
+    image = next(panel for panel, _ in composition.panels if isinstance(panel, ImagePanel))
+    tuning = next(controller for _, controller in composition.panels if isinstance(controller, TuningController))
+    fill(composition.monitor, 1)
+    window.arrange("tuning")
+    qtbot.waitUntil(lambda: image.canvas.picture is not None)
+    tuning.trial_peaks.emit([20.0, 30.0], [40.0, 50.0])
+    assert len(image.canvas.overlays.trial.points()) == 2
+    window.arrange("control room")
+    qtbot.waitUntil(lambda: len(image.canvas.overlays.trial.points()) == 0)
 
 
 def test_panels_stay_panels_when_they_float(qtbot: QtBot, composition: Composition) -> None:
