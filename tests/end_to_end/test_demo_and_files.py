@@ -14,7 +14,7 @@ from braggwatch.processing.unit_cell import UnitCell
 
 def test_the_demo_ends_by_itself_and_agrees_with_what_is_true(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    with Program(tmp_path, "demo", "--frames", "40", "--rate", "40", "--directory", folder) as demo:
+    with Program(tmp_path, "demo", "--no-window", "--frames", "40", "--rate", "40", "--directory", folder) as demo:
         assert demo.wait() == 0, demo.messages
     said = summary_counts(demo.output)
     assert {state: said[state] for state in LOST} == LOST
