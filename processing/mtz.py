@@ -59,9 +59,7 @@ class UnmergedMtz:
         if not len(good):
             return
         if self.n_reflections + len(good) > MAX_REFLECTIONS:
-            raise ValueError(
-                f"more than {MAX_REFLECTIONS} reflections do not fit into one MTZ file: export fewer dumps"
-            )
+            raise ValueError(f"one MTZ file takes at most {MAX_REFLECTIONS} reflections: export fewer dumps at a time")
         self._cell = known
         self._metric += crystal.A @ crystal.A.T
         self._batches.append((crystal.cell, wavelength))
