@@ -36,7 +36,8 @@ class CxiWriter:
     def __init__(self, path: Path, first: DumpedShots) -> None:
         """Begin a file at `path`, which must not exist (FileExistsError), for images such as `first` has them."""
         self.n_images = 0
-        self._like = first
+        self._path = first.path
+        self._kind = first.reader.shape, first.reader.dtype
         self._file = h5py.File(path, "x", libver=("v110", "v110"))
         file, (n_ss, n_fs) = self._file, first.reader.shape
         file["cxi_version"] = _VERSION
@@ -85,11 +86,10 @@ class CxiWriter:
     def append(self, dump: DumpedShots, shot: DumpedShot) -> None:
         """Add an image of a dump; raises ImageFileError where it cannot be read or is of another shape or dtype."""
         found = dump.reader.shape, dump.reader.dtype
-        expected = self._like.reader.shape, self._like.reader.dtype
-        if found != expected:
+        if found != self._kind:
             raise ImageFileError(
-                f"{dump.path}: its images are {found[0]} {found[1]}, those of {self._like.path} {expected[0]} "
-                f"{expected[1]}; a CXI file holds images of one kind, so export them one by one"
+                f"{dump.path}: its images are {found[0]} {found[1]}, those of {self._path} {self._kind[0]} "
+                f"{self._kind[1]}; a CXI file holds images of one kind, so export them one by one"
             )
         chunk = dump.reader.chunk(shot.entry, shot.number)
         if chunk is None:
@@ -99,8 +99,7 @@ class CxiWriter:
         self._pixels.id.write_direct_chunk((row, 0, 0), chunk)
         for name, dataset in self._rows.items():
             dataset.resize(row + 1, axis=0)
-            _, packed = dump.reader.file[f"{RESULT}/{name}"].id.read_direct_chunk((shot.entry, 0))
-            dataset.id.write_direct_chunk((row, 0), packed)
+            dataset.id.write_direct_chunk((row, 0), _packed_row(dump, name, shot.entry))
         energy = HC / shot.wavelength * _J_PER_EV
         identifier = f"{dump.path.name}//{shot.entry}"
         values = (len(shot.peaks), shot.wavelength, energy, shot.number, identifier)
@@ -108,3 +107,12 @@ class CxiWriter:
             dataset.resize(row + 1, axis=0)
             dataset[row] = value
         self.n_images += 1
+
+
+def _packed_row(dump: DumpedShots, name: str, entry: int) -> bytes:
+    dataset = dump.reader.file[f"{RESULT}/{name}"].id
+    # HDF5 says nothing about a chunk that is not there, and returns that of another row
+    if dataset.get_chunk_info_by_coord((entry, 0)).byte_offset is None:
+        raise ImageFileError(f"{dump.path}: the spots of image {entry} are not there; is the file open elsewhere?")
+    packed: bytes = dataset.read_direct_chunk((entry, 0))[1]
+    return packed

@@ -20,7 +20,9 @@ def test_images_and_spots_of_all_dumps_follow_each_other(tmp_path: Path) -> None
     detector = small_detector().with_mask(np.eye(60, 80))
     shots = some_shots(9, detector)
     paths = [write_dump(tmp_path / f"{n}.h5", shots[4 * n : 4 * n + 4], detector) for n in range(3)]
-    with DumpedShots(paths[0]) as first, CxiWriter(tmp_path / "a.cxi", first) as cxi:
+    with DumpedShots(paths[0]) as first:
+        cxi = CxiWriter(tmp_path / "a.cxi", first)
+    with cxi:
         for path in paths:
             with DumpedShots(path) as dump:
                 for found in dump.shots():
