@@ -29,6 +29,8 @@ LEAST_PARTIALITY = 0.05
 """Where partialities count, reflections of less are left out: the model says too little of them."""
 _REFERENCE_SHELLS = 20
 _CYCLES = 3
+_LEAST_START = 0.1
+"""What a crystal's total alone says of its scale is not taken to be less than this, nor more than its inverse."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class MergedCrystal:
     """What became of one crystal."""
 
     fate: Literal["merged", "outlier", "empty"]
-    """``outlier``: it does not correlate with the rest or has no scale; ``empty``: no reflection could be used."""
+    """``outlier``: it does not correlate with the rest; ``empty``: no reflection could be used."""
     n_used: int = 0
     """Observations merged."""
     n_rejected: int = 0
@@ -240,7 +242,7 @@ class Merger:
         """Merge a crystal against all before it."""
         setting, correlation, n_effective = self._best_setting(crystal)
         scale, b = self._scale_of(crystal, setting, self._sums)
-        if scale is None or self._is_outlier(correlation, n_effective):
+        if self._is_outlier(correlation, n_effective):
             self.n_outliers += 1
             return MergedCrystal("outlier", scale=scale, correlation=_known(correlation), setting=setting)
         used, rejected = self._add(crystal, setting, scale, b, self._sums)
@@ -273,8 +275,8 @@ class Merger:
                 best, correlation, n_effective = setting, cc, n
         return best, correlation, n_effective
 
-    def _scale_of(self, crystal: _Observations, setting: int, sums: _Sums) -> tuple[float | None, float]:
-        """Return k, None where there is no sensible one, and B."""
+    def _scale_of(self, crystal: _Observations, setting: int, sums: _Sums) -> tuple[float, float]:
+        """Return k and B."""
         if self._scaling == "none":
             return 1.0, 0.0
         known = crystal[crystal.index[setting] >= 0]
@@ -282,8 +284,7 @@ class Merger:
         if not sums.shell_weight.any():
             return 1.0, 0.0
         start = kernels.wilson_scale(index, known.intensity, known.partiality, self._shell, *sums.shells)
-        if not start > 0.0:
-            return None, 0.0
+        start = min(max(start, _LEAST_START), 1.0 / _LEAST_START)
         k, b, _ = kernels.fit_scale(
             index, known.intensity, known.sigma, known.partiality, self.unit.inverse_d, self._shell, *sums.shells,
             *sums.reference, start, self._scaling == "scale_and_b",
@@ -333,19 +334,12 @@ class Merger:
             sums = _Sums(len(self.unit))
             self.n_crystals = self.n_outliers = self.n_rejected = 0
             self.in_setting[:] = 0
-            fits = [
-                self._wilson_scale(crystal, setting, reference)
-                if cycle == 0
-                else self._scale_of(crystal, setting, reference)
-                for crystal, setting in zip(crystals, choice, strict=True)
-            ]
-            scales = [k for k, _ in fits if k is not None]
-            middle = float(np.median(scales)) if scales else 1.0
-            middle_b = float(np.median([b for k, b in fits if k is not None])) if scales else 0.0
+            if cycle == 0:
+                fits = [(k, 0.0) for k in self._wilson_scales(crystals, choice, reference)]
+            else:
+                fits = [self._scale_of(crystal, setting, reference) for crystal, setting in zip(crystals, choice)]
+            middle, middle_b = np.median(fits, axis=0)
             for crystal, setting, (k, b) in zip(crystals, choice, fits, strict=True):
-                if k is None:
-                    self.n_outliers += 1
-                    continue
                 _, rejected = self._add(crystal, setting, k / middle, b - middle_b, sums)
                 self._count(setting, rejected)
             reference = sums
@@ -354,26 +348,29 @@ class Merger:
         if last:
             self._kept = None
 
-    def _wilson_scale(self, crystal: _Observations, setting: int, sums: _Sums) -> tuple[float | None, float]:
-        """Return k from the shells' means alone: what can be said before the settings are known."""
+    def _wilson_scales(self, crystals: list[_Observations], choice: NDArray[np.int64], sums: _Sums) -> F64:
+        """Return each k, relative to their median, from the shells' means alone: the settings need not be known."""
         if self._scaling == "none":
-            return 1.0, 0.0
-        known = crystal[crystal.index[setting] >= 0]
-        k = kernels.wilson_scale(
-            known.index[setting], known.intensity, known.partiality, self._shell, *sums.shells
-        )
-        return k if k > 0.0 else None, 0.0
+            return np.ones(len(crystals))
+        found = np.empty(len(crystals))
+        for i, (crystal, setting) in enumerate(zip(crystals, choice, strict=True)):
+            known = crystal[crystal.index[setting] >= 0]
+            found[i] = kernels.wilson_scale(
+                known.index[setting], known.intensity, known.partiality, self._shell, *sums.shells
+            )
+        middle = float(np.median(found))
+        return np.clip(found / middle, _LEAST_START, 1.0 / _LEAST_START) * middle if middle > 0 else np.ones(len(found))
 
     def _clustered(self, crystals: list[_Observations]) -> Clustering:
         starts = np.concatenate([[0], np.cumsum([len(crystal.intensity) for crystal in crystals])])
         copies = []
+        scales = self._wilson_scales(crystals, np.zeros(len(crystals), np.int64), self._sums)
         for setting in range(len(self.settings)):
             values = np.empty(starts[-1])
-            for crystal, start in zip(crystals, starts, strict=False):
+            for crystal, start, scale in zip(crystals, starts[:-1], scales, strict=True):
                 part = values[start : start + len(crystal.intensity)]
-                scale, _ = self._wilson_scale(crystal, 0, self._sums)
                 kernels.deviations(
-                    crystal.index[setting], crystal.intensity, crystal.sigma, crystal.partiality, scale or 1.0,
+                    crystal.index[setting], crystal.intensity, crystal.sigma, crystal.partiality, scale,
                     self._shell, *self._sums.shells, part,
                 )  # fmt: skip
             index = np.maximum(np.concatenate([crystal.index[setting] for crystal in crystals]), 0)

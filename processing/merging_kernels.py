@@ -17,6 +17,8 @@ FEWEST_FOR_REJECTION = 10
 """With so many, a reflection's spread says what an outlier is."""
 REJECT_BEYOND = 6.0
 """Standard deviations."""
+LOG_K_SIGMA = 1.0
+"""The restraint of the logarithm of a crystal's scale towards that of the rest: crystals differ by some such factor."""
 B_SIGMA = 10.0
 """Angstrom²: the restraint of a crystal's B towards 0."""
 
@@ -61,8 +63,8 @@ def fit_scale(
 ):  # type: ignore[no-untyped-def]  # fmt: skip
     """Fit a crystal's k and B to the reference and return them with the number of common reflections.
 
-    Solves ``sum w u (I - g J) = 0``, and with B ``sum w u (I - g J) / d² = 0`` under its restraint, where u is what
-    is expected at that resolution and ``w = 1 / (u² + mean sigma²)``. Neither depends on I or J themselves, so that
+    Solves ``sum w u (I - g J) = 0``, and with B ``sum w u (I - g J) / d² = 0``, under restraints without which a weak
+    crystal's k could be next to nothing and its I / k anything. Here u is what is expected at that resolution and ``w = 1 / (u² + mean sigma²)``. Neither depends on I or J themselves, so that
     the noise of the reference does not pull the scale as in least squares (u is an instrumental variable). Beyond 4
     standard deviations, taken as sqrt(sigma² + (g J)²), Huber's weights. `start` is where k begins; with fewer than 10
     in common it is returned as it came.
@@ -97,6 +99,8 @@ def fit_scale(
             c2 -= w * u * miss * half_q2
         if n < 10 or not a11 > 0.0:
             return start, 0.0, n
+        a11 += 1.0 / (LOG_K_SIGMA * LOG_K_SIGMA)
+        c1 -= log_k / (LOG_K_SIGMA * LOG_K_SIGMA)
         if with_b:
             a22 += 1.0 / (B_SIGMA * B_SIGMA)
             c2 -= b / (B_SIGMA * B_SIGMA)

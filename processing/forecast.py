@@ -1,0 +1,221 @@
+"""When will the data be good enough? Or will they not be, at this rate?"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggwatch.processing.merge_statistics import MergeStatistics, Shell
+from braggwatch.processing.merging import Merger
+from braggwatch.processing.observation_rates import ObservationRates
+from braggwatch.processing.progress import Progress
+
+F64 = NDArray[np.float64]
+
+HORIZON = 24 * 3600.0
+"""Seconds; what would take longer counts as not reached."""
+_MOST = 1000.0
+"""Times as many crystals as so far; the future is not looked at beyond."""
+_FACTORS = np.geomspace(1.0, _MOST, 300)
+_DRAWS = 500
+_NEIGHBOURS = 5
+"""So many of the outermost shells tell what CC1/2 of the last one should be."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a data set is to reach at a resolution. Raises ValueError for what makes no sense."""
+
+    d_min: float
+    """Angstrom."""
+    cc_half: float | None = 0.5
+    """CC1/2 of the outermost shell; None if it does not matter."""
+    completeness: float | None = 0.99
+    """Of all reflections to `d_min`; None if it does not matter."""
+    multiplicity: float | None = None
+    """Mean over all reflections to `d_min`; None if it does not matter."""
+
+    def __post_init__(self) -> None:
+        if self.cc_half is not None and not 0 < self.cc_half < 1:
+            raise ValueError(f"expected a target of CC1/2 between 0 and 1, found {self.cc_half}")
+        if self.completeness is not None and not 0 < self.completeness <= 1:
+            raise ValueError(f"expected a target of completeness above 0 and at most 1, found {self.completeness}")
+        if self.multiplicity is not None and not 0 < self.multiplicity < math.inf:
+            raise ValueError(f"expected a positive target of multiplicity, found {self.multiplicity}")
+        if self.cc_half is None and self.completeness is None and self.multiplicity is None:
+            raise ValueError("expected a target for CC1/2, completeness or multiplicity, found none")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """When a target will be reached."""
+
+    state: Literal["reached", "ahead", "not at this rate", "unknown"]
+    seconds: float | None = None
+    """From the last moment noted; the median. None unless `ahead`."""
+    low: float | None = None
+    """It takes less than this, in seconds, with a probability of 10 %; None where not even that is within reach."""
+    high: float | None = None
+    """It takes more than this with a probability of 10 %; None where it may well never be reached."""
+    crystals: float | None = None
+    """Merged crystals needed in all, the median."""
+    held_up_by: Literal["cc_half", "completeness", "multiplicity"] | None = None
+    """Which part of the target takes longest."""
+    completeness_limit: float | None = None
+    """What completeness approaches with ever more crystals."""
+
+
+class Forecaster:
+    """Foretells when a merge reaches a target.
+
+    Three things are unsure, and 500 futures are drawn of them. What the merge has: CC1/2 of the outermost shell follows
+    ``S / (S + N / n)`` of signal and noise, with the mean of 1/n over its reflections, from its present value and that
+    value's error, and will wander about its expectation while data are added. How completeness goes on: see
+    `ObservationRates`. How fast crystals come: see `Rate`. The interval is that of 80 % of the futures.
+    """
+
+    def __init__(self, merger: Merger, target: Target) -> None:
+        """Watch a merge; raises ValueError where it does not extend to the target's resolution."""
+        merger.statistics(target.d_min)
+        self.merger = merger
+        self.target = target
+        self._progress = Progress()
+
+    def note(self, time: float) -> None:
+        """Note that it is `time`, in seconds: to be called every few seconds, whether or not crystals came."""
+        self._progress.note(time, self.merger.n_crystals)
+
+    def forecast(self) -> Forecast:
+        """Return the forecast from all that was noted; takes some 50 ms."""
+        found = self.merger.statistics(self.target.d_min)
+        if self._is_reached(found.overall, found.shells[-1]):
+            return Forecast("reached", crystals=float(found.n_crystals))
+        rate = self._progress.rate()
+        if rate is None or found.n_crystals < 10:
+            return Forecast("unknown")
+        n = found.overall.n_possible
+        unit = self.merger.unit
+        rates = ObservationRates(self.merger.counts.sum(axis=0)[:n], unit.mates[:n], unit.inverse_d[:n])
+        rng = np.random.default_rng(found.n_crystals)
+        needed = self._factors_needed(found, rates, rng)
+        if needed is None:
+            return Forecast("unknown")
+        parts = np.stack(list(needed.values()))
+        factor = parts.max(axis=0)
+        held_up_by = list(needed)[int(np.argmax(np.sum(parts == factor, axis=1)))]
+        if not rate.per_second > 0:
+            return Forecast("not at this rate", held_up_by=held_up_by, completeness_limit=rates.limit())
+        seconds = rate.times_to_grow((factor - 1.0) * found.n_crystals, rng)
+        low, middle, high = (_within_reach(value) for value in _quantiles(seconds))
+        return Forecast(
+            "ahead" if middle is not None else "not at this rate",
+            middle, low, high, _finite(_quantiles(factor)[1] * found.n_crystals), held_up_by, rates.limit(),
+        )  # fmt: skip
+
+    def _is_reached(self, overall: Shell, outer: Shell) -> bool:
+        return all(
+            wanted is None or (found is not None and found >= wanted)
+            for wanted, found in (
+                (self.target.cc_half, outer.cc_half),
+                (self.target.completeness, overall.completeness),
+                (self.target.multiplicity, overall.multiplicity),
+            )
+        )
+
+    def _factors_needed(
+        self, found: MergeStatistics, rates: ObservationRates, rng: np.random.Generator
+    ) -> dict[Literal["cc_half", "completeness", "multiplicity"], F64] | None:
+        """Draw how many times the present crystals each part of the target needs; infinite: never. None: unknown."""
+        needed: dict[Literal["cc_half", "completeness", "multiplicity"], F64] = {}
+        completeness = rates.completeness(_FACTORS, _DRAWS, rng)
+        if self.target.completeness is not None:
+            needed["completeness"] = _first_reached(completeness, self.target.completeness)
+        overall = found.overall
+        if self.target.multiplicity is not None and overall.multiplicity is not None and overall.completeness:
+            grown = overall.multiplicity * overall.completeness * _FACTORS / completeness
+            needed["multiplicity"] = _first_reached(grown, self.target.multiplicity)
+        if self.target.cc_half is not None:
+            drawn = self._cc_half(found, rates, rng)
+            if drawn is None:
+                return None
+            if not drawn[0, 0] >= self.target.cc_half:
+                needed["cc_half"] = _first_reached(drawn, self.target.cc_half)
+        return needed
+
+    def _cc_half(self, found: MergeStatistics, rates: ObservationRates, rng: np.random.Generator) -> F64 | None:
+        """Draw CC1/2 of the outermost shell as it will be seen with more crystals, ``(draws, factors)``.
+
+        What it is now is what is seen: only its expectation is unsure, by `_expected_cc`. Noise in it is a sum of
+        products of both halves' errors, which grows as a random walk in n² and is divided by n²: the longer ahead, the
+        less of it is the present one's.
+        """
+        outer = found.shells[-1]
+        if outer.cc_half is None or outer.cc_half_error is None:
+            return None
+        stop = found.overall.n_possible
+        inverse = rates.mean_inverse_count(slice(stop - outer.n_possible, stop), _FACTORS)
+        now = _expected_cc(found, rates, rng)[:, None]
+        expected = 1.0 / (1.0 + (1.0 / now - 1.0) * inverse / inverse[0])
+        error = outer.cc_half_error / max(1.0 - outer.cc_half**2, 0.02) * (1.0 - expected**2)
+        steps = np.sqrt(np.diff(_FACTORS**2)) * rng.normal(size=(_DRAWS, len(_FACTORS) - 1))
+        walk = (outer.cc_half - now) / error[:, :1] + np.concatenate(
+            [np.zeros((_DRAWS, 1)), np.cumsum(steps, axis=1)], axis=1
+        )
+        return np.asarray(expected + error * walk / _FACTORS)
+
+
+def _expected_cc(found: MergeStatistics, rates: ObservationRates, rng: np.random.Generator) -> F64:
+    """Draw what CC1/2 of the outermost shell should be now, ``(draws,)``, from it and its neighbours.
+
+    Signal over noise is taken to fall exponentially with 1/d² over the last shells, as it does by a B factor; the
+    posterior is taken on a grid, flat in CC1/2 and in the logarithm's slope.
+    """
+    parts, start = [], 0
+    for shell in found.shells:
+        parts.append(slice(start, start + shell.n_possible))
+        start += shell.n_possible
+    centre = [(shell.d_max**-2 + shell.d_min**-2) / 2 for shell in found.shells]
+    cc = np.linspace(0.0025, 0.9975, 200)[:, None]
+    fall = np.linspace(0.0, 8.0, 33)[None, :]
+    chi2 = np.zeros((200, 33))
+    one = np.ones(1)
+    outermost = float(rates.mean_inverse_count(parts[-1], one)[0])
+    n_used = min(_NEIGHBOURS, len(parts))
+    for shell, part, s in list(zip(found.shells, parts, centre, strict=True))[-n_used:]:
+        if shell.cc_half is None or shell.cc_half_error is None:
+            continue
+        inverse = float(rates.mean_inverse_count(part, one)[0]) / outermost
+        steps = (centre[-1] - s) / centre[-1]
+        expected = 1.0 / (1.0 + (1.0 / cc - 1.0) * inverse * np.exp(-fall * steps * 4.0))
+        chi2 += ((shell.cc_half - expected) / max(shell.cc_half_error, 0.003)) ** 2
+    posterior = np.exp(-0.5 * (chi2 - chi2.min()))
+    drawn = rng.choice(posterior.size, _DRAWS, p=(posterior / posterior.sum()).ravel())
+    return np.asarray(cc.ravel()[drawn // fall.size] + rng.uniform(-0.0025, 0.0025, _DRAWS) * 0.99)
+
+
+def _first_reached(values: F64, wanted: float) -> F64:
+    """Return the factor at which each row of `values` ``(draws, factors)`` first reaches `wanted`; infinite: never."""
+    reached = values >= wanted
+    first = np.argmax(reached, axis=1)
+    before = np.maximum(first - 1, 0)
+    row = np.arange(len(values))
+    low, high = values[row, before], values[row, first]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(high > low, (wanted - low) / (high - low), 1.0)
+    factor = _FACTORS[before] + np.clip(share, 0.0, 1.0) * (_FACTORS[first] - _FACTORS[before])
+    return np.where(reached.any(axis=1), np.where(first == 0, 1.0, factor), np.inf)
+
+
+def _quantiles(values: F64) -> F64:
+    """Return the 10 %, 50 % and 90 % quantiles of values that may be infinite."""
+    return np.asarray(np.quantile(values, (0.1, 0.5, 0.9), method="nearest"))
+
+
+def _within_reach(seconds: float) -> float | None:
+    return float(seconds) if seconds <= HORIZON else None
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
