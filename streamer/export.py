@@ -14,6 +14,7 @@ from braggwatch.processing.cxi import CXI, CxiWriter
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.dumped_shots import DumpedShot, DumpedShots
 from braggwatch.processing.mtz import UnmergedMtz
+from braggwatch.processing.nxmx import order_written
 from braggwatch.processing.unit_cell import UnitCell
 
 Format = Literal["stream", "mtz", "cxi", "geom"]
@@ -61,13 +62,13 @@ class Exported:
 
 
 def dump_files(given: Sequence[Path]) -> list[Path]:
-    """Return the files that are meant: of a folder, all ``.h5`` in it, by name. Raises ValueError where there is none.
+    """Return the files that are meant: of a folder, all ``.h5`` in it, in the order in which they were begun.
 
-    A file that is given twice counts once.
+    A file that is given twice counts once. Raises ValueError where there is none.
     """
     files: dict[Path, None] = {}
     for path in given:
-        found = sorted(path.glob("*.h5")) if path.is_dir() else [path]
+        found = sorted(path.glob("*.h5"), key=order_written) if path.is_dir() else [path]
         if not found:
             raise ValueError(f"{path}: expected a folder with dumps, found no .h5 file in it")
         files.update(dict.fromkeys(file.absolute() for file in found))

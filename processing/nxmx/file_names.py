@@ -31,6 +31,18 @@ def unique_name(parts: Iterable[str], number: int) -> str:
     return "_".join([*filter(None, parts), process, f"{number:05d}"]) + ".h5"
 
 
+def order_written(path: Path) -> tuple[str, str, int, str]:
+    """Return the key that sorts files by what their names say: dump and series, process, number of the file.
+
+    The random part of a name differs from file to file, so that their names alone do not.
+    """
+    found = _PROCESS.search(path.name)
+    if found is None:
+        return path.name, "", 0, ""
+    number = int(path.stem.rpartition("_")[2])
+    return path.name[: found.start()], f"{found['host']}-{found['pid']}", number, path.name
+
+
 def repair_abandoned(directory: Path) -> list[Path]:
     """Make files readable that killed processes of this machine left in the midst of a flush; return them.
 

@@ -1,0 +1,238 @@
+"""Stills through the real chain into dumps, and out of these into the files that other programs take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gemmi
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from strict_stream import read_stream
+from typer.testing import CliRunner, Result
+
+from braggwatch.processing.chain import Chain
+from braggwatch.processing.crystfel_detector import detector_from_crystfel
+from braggwatch.processing.crystfel_geometry import CrystfelGeometry
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.frame import Encoding, Frame, Series
+from braggwatch.processing.nxmx import unique_name
+from braggwatch.processing.shot import Shot
+from braggwatch.processing.simulation.demo import demo_simulator
+from braggwatch.processing.stages.dump import Dump, DumpSettings
+from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
+from braggwatch.processing.stages.index import Index, IndexSettings
+from braggwatch.processing.stages.integrate import Integrate, IntegrateSettings
+from braggwatch.streamer.cli import app, main
+from braggwatch.streamer.export import dump_files
+
+assert hdf5plugin  # importing it registers the filters
+
+CELL = "79.2 79.2 38.0 90 90 90 P43212"
+N_STILLS = 20
+PROVENANCE = {"settings": "[integrate]\ngain = 1.0\n"}
+
+
+@dataclass
+class Run:
+    folder: Path
+    shots: list[Shot]
+    """In the order in which they were dumped."""
+    detector: Detector
+
+
+def process(folder: Path, numbers: Sequence[int], detector: Detector | None = None, *, integrate: bool = True) -> Run:
+    """Run stills of lysozyme through a chain that ends in dumps of 8 images each."""
+    simulator = demo_simulator()
+    detector = detector or simulator.detector
+    series = Series(key="s", number=1, dtype="uint16")
+    dump = Dump(DumpSettings(directory=folder, images_per_file=8), instance="indexed", provenance=PROVENANCE)
+    chain = Chain([
+        ("hitfind", Hitfind(HitfindSettings())),
+        ("index", Index(IndexSettings(cell=CELL))),
+        *([("integrate", Integrate(IntegrateSettings()))] if integrate else []),
+        ("dump:indexed", dump),
+    ])  # fmt: skip
+    chain.begin(series, detector)
+    shots = []
+    for number in numbers:
+        image, _ = simulator.simulate(300 + number)
+        frame = Frame(series="s", number=number, payload=b"", shape=image.shape, dtype="uint16", encoding=Encoding())
+        shot = Shot(series, frame, image, detector)
+        chain.event(shot)
+        if shot.dumped:
+            shots.append(shot)
+    chain.end()
+    return Run(folder, shots, detector)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = process(tmp_path_factory.mktemp("run") / "dumps", range(N_STILLS))
+    assert len(run.shots) >= 18 and len(dump_files([run.folder])) == 3
+    return run
+
+
+def export(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
+    """Return what a user is told by a command that does not work, in one line."""
+    monkeypatch.setattr("sys.argv", ["braggwatch", "export", *map(str, arguments)])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 2
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_a_stream_holds_the_numbers_of_the_chain(run: Run, tmp_path: Path) -> None:
+    result = export(run.folder, "--format", "stream", "-o", tmp_path / "run.stream")
+    n_good = sum(int(table.good.sum()) for shot in run.shots for table in shot.reflections)
+    assert result.exit_code == 0, result.output
+    n = len(run.shots)
+    assert f"run.stream: {n} images, {n} crystals, {n_good} reflections." in " ".join(result.stderr.split())
+    stream = read_stream(tmp_path / "run.stream")
+    assert len(stream.chunks) == n and n_good > 1000
+    for chunk, shot in zip(stream.chunks, run.shots, strict=True):
+        (dumped,) = shot.dumped
+        assert (chunk.filename, chunk.event) == (str(dumped.path), f"//{dumped.entry}")
+        assert shot.peaks is not None
+        written = np.array([peak[:4] for peak in chunk.peaks])
+        np.testing.assert_allclose(written[:, :2].T, [shot.peaks.fs, shot.peaks.ss], atol=0.0051)
+        np.testing.assert_allclose(written[:, 3], shot.peaks.intensity, atol=0.0051)
+        ((found,), (crystal,), (table,)) = (chunk.crystals, shot.crystals, shot.reflections)
+        np.testing.assert_allclose(found.axes, 10 * crystal.A_star, atol=0.51e-7)
+        rows = np.array([row[:9] for row in found.reflections])
+        good = table[table.good]
+        np.testing.assert_array_equal(rows[:, :3], good.hkl)
+        np.testing.assert_allclose(rows[:, 3:5].T, [good.intensity, good.sigma], atol=0.0051)
+        np.testing.assert_allclose(rows[:, 7:9].T, [good.fs, good.ss], atol=0.051)
+        # what the header says of the geometry puts the reflections where they were integrated
+        geometry = CrystfelGeometry.from_text(stream.geometry)
+        detector = detector_from_crystfel(geometry, photon_energy=chunk.photon_energy)
+        x, y = 1e-3 * np.array(found.det_shift)
+        fs, ss, _ = detector.moved((x, y, 0.0)).project_q(rows[:, :3] @ np.array(found.axes) / 10)
+        np.testing.assert_allclose(np.median(np.hypot(fs - rows[:, 7], ss - rows[:, 8])), 0, atol=0.05)
+
+
+def test_an_mtz_file_holds_the_intensities_of_the_chain(run: Run, tmp_path: Path) -> None:
+    assert export(run.folder, "-f", "mtz", "-o", tmp_path / "run.mtz").exit_code == 0
+    file = gemmi.read_mtz_file(str(tmp_path / "run.mtz"))
+    assert file.switch_to_original_hkl()
+    tables = [table[table.good & (table.sigma > 0)] for shot in run.shots for table in shot.reflections]
+    expected = {
+        (batch, *hkl): (intensity, sigma)
+        for batch, table in enumerate(tables, 1)
+        for hkl, intensity, sigma in zip(table.hkl.tolist(), table.intensity, table.sigma, strict=True)
+    }
+    assert file.nreflections == len(expected) > 1000
+    columns = [file.column_labels().index(label) for label in ("BATCH", "H", "K", "L", "I", "SIGI")]
+    for *key, intensity, sigma in file.array[:, columns].tolist():
+        assert expected[tuple(map(int, key))] == (intensity, sigma)
+    np.testing.assert_allclose(file.cell.parameters, (79.2, 79.2, 38.0, 90, 90, 90), rtol=1e-3)
+
+
+def test_a_cxi_file_holds_pixels_and_spots_with_its_geometry_beside_it(run: Run, tmp_path: Path) -> None:
+    assert export(run.folder, "-f", "cxi", "-o", tmp_path / "run.cxi").exit_code == 0
+    geometry = CrystfelGeometry.read(tmp_path / "run.geom")
+    (panel,) = geometry.panels
+    with h5py.File(tmp_path / "run.cxi") as file:
+        pixels, result = file[panel.data], file["entry_1/result_1"]
+        for n, shot in enumerate(run.shots):
+            np.testing.assert_array_equal(pixels[n], shot.image)
+            assert shot.peaks is not None
+            np.testing.assert_array_equal(result["peakXPosRaw"][n, : len(shot.peaks)] + np.float32(0.5), shot.peaks.fs)
+        assert file[panel.masks[0].data].shape == pixels.shape[1:]
+
+
+def test_a_geometry_fits_the_dumps_as_they_are(run: Run, tmp_path: Path) -> None:
+    assert export(run.folder, "-f", "geom", "-o", tmp_path / "run.geom").exit_code == 0
+    (panel,) = CrystfelGeometry.read(tmp_path / "run.geom").panels
+    with h5py.File(dump_files([run.folder])[0]) as file:
+        assert file[panel.data].shape[1:] == (panel.max_ss + 1, panel.max_fs + 1)
+        assert file[panel.masks[0].data].shape == file[panel.data].shape[1:]
+
+
+def test_nothing_is_replaced_unless_asked_for(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "run.stream"
+    output.write_text("precious")
+    said = refused(capsys, monkeypatch, run.folder, "-f", "stream", "-o", output)
+    assert f"{output} is there already: choose another name, or say --force to replace it" in said
+    (tmp_path / "a.geom").write_text("precious too")
+    said = refused(capsys, monkeypatch, run.folder, "-f", "cxi", "-o", tmp_path / "a.cxi")
+    assert "a.geom is there already" in said
+    assert output.read_text() == "precious"
+    assert export(run.folder, "-f", "stream", "-o", output, "--force").exit_code == 0
+    assert len(read_stream(output).chunks) == len(run.shots)
+    dump = dump_files([run.folder])[0]
+    said = refused(capsys, monkeypatch, run.folder, "-f", "stream", "-o", dump, "--force")
+    assert "is one of the dumps: choose another name for the output" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.geom", "run.stream"]
+
+
+def test_dumps_without_reflections_say_which_stage_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = process(tmp_path / "dumps", [0], integrate=False)
+    for kind in ("stream", "mtz"):
+        said = refused(capsys, monkeypatch, run.folder, "-f", kind, "-o", tmp_path / "out")
+        assert "the dumps hold no integrated reflections" in said
+        assert "put the stage integrate behind index and before the dump" in said
+    assert export(run.folder, "-f", "cxi", "-o", tmp_path / "run.cxi").exit_code == 0
+
+
+def test_what_is_no_dump_is_refused_by_name(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.h5").write_text("no HDF5 at all")
+    with h5py.File(tmp_path / "others.h5", "w") as file:
+        file["data"] = 1
+    output = tmp_path / "out.stream"
+    (tmp_path / "empty").mkdir()
+    for path, problem in (
+        (tmp_path / "notes.h5", "notes.h5 cannot be opened"),
+        (tmp_path / "others.h5", "others.h5 is no dump of Braggwatch"),
+        (tmp_path / "none.h5", "none.h5 cannot be opened"),
+        (tmp_path / "empty", "empty: expected a folder with dumps, found no .h5 file in it"),
+    ):
+        assert problem in refused(capsys, monkeypatch, run.folder, path, "-f", "stream", "-o", output)
+        assert not output.exists()
+
+
+def test_dumps_of_two_geometries_do_not_go_into_one_file(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = process(tmp_path / "other", [0], run.detector.with_distance(0.1502))
+    said = refused(capsys, monkeypatch, run.folder, other.folder, "-f", "mtz", "-o", tmp_path / "out.mtz")
+    assert "are of different geometries (panels, distance or gain)" in said
+    assert "export them one by one" in said
+
+
+def test_an_export_that_fails_half_way_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
+    files = dump_files([run.folder])
+    damaged = tmp_path / "damaged.h5"
+    damaged.write_bytes(files[-1].read_bytes())
+    with h5py.File(damaged, "a") as file:
+        file["entry_1/result_1/nPeaks"][0] = -1
+    result = export(*files, damaged, "-f", "stream", "-o", tmp_path / "run.stream")
+    assert result.exit_code != 0 and "has -1 spots" in str(result.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged.h5"]
+
+
+def test_a_file_that_is_given_twice_counts_once(run: Run) -> None:
+    files = dump_files([run.folder])
+    assert dump_files([run.folder, files[1], run.folder]) == files
+
+
+def test_the_files_of_a_folder_come_in_the_order_in_which_they_were_begun(tmp_path: Path) -> None:
+    names = [
+        unique_name(("hit", "0001", time), n) for time in ("20261122T093711", "20261122T094000") for n in range(12)
+    ]
+    for name in sorted(names, key=lambda name: name[-12:]):
+        (tmp_path / name).touch()
+    assert [path.name for path in dump_files([tmp_path])] == names
