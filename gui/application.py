@@ -1,6 +1,7 @@
 """The program: Qt, the link to the processor, the monitor and the window, put together."""
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -36,6 +37,8 @@ def run(address: str, memory: Path | None = None) -> int:
 def make_application() -> QApplication:
     """Return Qt's application, sharp on screens of many pixels."""
     if QApplication.instance() is None:
+        # Nothing here draws with OpenGL, and a software one would take 60 MB.
+        os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
         QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
         QApplication.setAttribute(Qt.ApplicationAttribute.AA_UseHighDpiPixmaps)
         QApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)

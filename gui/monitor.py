@@ -25,7 +25,7 @@ from braggwatch.streamer.picture_messages import (
 Follow = Literal["frame", "hit", "indexed"]
 """What the image shows as long as nobody has chosen a shot: the newest of all, the newest hit, the newest indexed."""
 
-REMEMBERED_BYTES = 150 * 2**20
+REMEMBERED_BYTES = 128 * 2**20
 """How many packed pixels are kept: some hundred shots, blanks among them."""
 _FOLLOWED: dict[Follow, tuple[ImageKind, ...]] = {
     "frame": ("blank", "hit", "indexed"),

@@ -97,7 +97,8 @@ PRESETS = ("control room", "tuning", "quality")
 def preset(name: str, height: int) -> Layout:
     """Return a layout by its name, for a window of a height in px; raises KeyError where there is none."""
     control_room = _CONTROL_ROOM if height >= ROOMY_PX else _SMALL_CONTROL_ROOM
-    return {"control room": control_room, "tuning": _TUNING, "quality": _QUALITY}[name]
+    layouts: dict[str, Layout] = {"control room": control_room, "tuning": _TUNING, "quality": _QUALITY}
+    return layouts[name]
 
 
 def names(layout: Layout) -> Iterator[str]:

@@ -61,7 +61,7 @@ class Archive:
     """Answers viewers from a thread of its own until it is closed."""
 
     def __init__(self, record: Path, feed: str) -> None:
-        """Bind beside the feed's address, to a free port of the same host where that is TCP.
+        """Bind beside the feed's address: where that is TCP to the second port after it, or, if it is taken, to any.
 
         The record need not exist before the first question. Raises OSError (zmq.ZMQError) where nothing can be bound.
         """
@@ -74,7 +74,7 @@ class Archive:
         self._router.setsockopt(zmq.SNDHWM, SEND_LIMIT)
         self._router.setsockopt(zmq.LINGER, 0)
         try:
-            self._router.bind(f"{feed.rpartition(':')[0]}:*" if feed.startswith("tcp://") else f"{feed}.archive")
+            _bind_beside(self._router, feed)
         except zmq.ZMQError:
             self._router.close()
             self._context.term()
@@ -123,6 +123,17 @@ class Archive:
         self._router.send_multipart(
             [viewer, token, msgspec.msgpack.encode(answer), payload], copy=len(payload) < COPIED_BYTES
         )
+
+
+def _bind_beside(socket: zmq.Socket[bytes], feed: str) -> None:
+    if not feed.startswith("tcp://"):
+        socket.bind(f"{feed}.archive")
+        return
+    host, _, port = feed.rpartition(":")
+    try:
+        socket.bind(f"{host}:{int(port) + 2}")  # a firewall can be told of it beforehand
+    except zmq.ZMQError:
+        socket.bind(f"{host}:*")
 
 
 class ArchiveDesk:

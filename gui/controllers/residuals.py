@@ -11,7 +11,7 @@ from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.residuals import on_panels, residuals
 from braggwatch.gui.shot_key import ShotKey
 from braggwatch.processing.detector import Detector
-from braggwatch.streamer.messages import unpack_peaks
+from braggwatch.streamer.messages import Result, unpack_peaks
 from braggwatch.streamer.picture_messages import ShotImage
 from braggwatch.streamer.wording import count
 
@@ -70,7 +70,7 @@ class ResidualsController:
     def __init__(self, monitor: Monitor, view: ResidualsView) -> None:
         self._monitor, self._view = monitor, view
         self.stale = True
-        self._waiting: deque[ShotImage] = deque(maxlen=200)
+        self._waiting: deque[Result] = deque(maxlen=200)
         self._last: ShotImage | None = None
         self._parts: dict[str, _Part] = {}
         self._shown: list[str] = []
@@ -87,7 +87,7 @@ class ResidualsController:
         """Remember the newest shot, so that none is missed while the panel is hidden for a while."""
         newest = self._monitor.remembered[-1] if self._monitor.remembered else None
         if newest is not None and newest is not self._last and newest.result.crystals:
-            self._waiting.append(newest)
+            self._waiting.append(newest.result)  # without the pixels, which would fill the memory
             self.stale = True
         self._last = newest
 
@@ -109,10 +109,9 @@ class ResidualsController:
             return
         self._view.show_map(self._map([self._parts[name] for name in self._shown]))
 
-    def _add(self, image: ShotImage, detector: Detector) -> None:
-        if self._monitor.geometry is None or image.result.series != self._monitor.geometry.series:
+    def _add(self, result: Result, detector: Detector) -> None:
+        if self._monitor.geometry is None or result.series != self._monitor.geometry.series:
             return
-        result = image.result
         try:
             peaks = unpack_peaks(result.peaks)
             for k, crystal in enumerate(result.crystals, 1):
@@ -124,7 +123,7 @@ class ResidualsController:
         self._n_shots += 1
 
     def _add_lattice(
-        self, A: NDArray[np.float64], fs: NDArray[Any], ss: NDArray[Any], detector: Detector, result: Any
+        self, A: NDArray[np.float64], fs: NDArray[Any], ss: NDArray[Any], detector: Detector, result: Result
     ) -> None:
         found = residuals(A, fs, ss, detector)
         fs, ss = fs[found.spots], ss[found.spots]

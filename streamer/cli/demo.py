@@ -59,7 +59,7 @@ def demo(
     folder = (directory or Path(f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}")).absolute()
     folder.mkdir(parents=True, exist_ok=directory is not None)
     n_frames = frames or (min(LONG, _frames_that_fit(folder)) if in_window else SHORT)
-    detector, feed_address = (f"tcp://127.0.0.1:{port}" for port in free_ports(3)[:2])  # the feed takes two
+    detector, feed_address = (f"tcp://127.0.0.1:{port}" for port in free_ports(4)[:2])  # the feed takes three
     settings = demo_settings(folder, workers, detector=detector, feed=feed_address, dump_once=in_window)
     settings_file, pool_file, report_file = (folder / n for n in ("demo.toml", "stills.h5", "sent.json"))
     settings_file.write_text(settings.as_toml(), encoding="utf-8")

@@ -98,7 +98,7 @@ def test_a_worker_process_killed_in_mid_run_costs_no_frame(tmp_path: Path) -> No
 def test_after_kill_9_of_the_processor_its_files_are_whole_and_it_starts_again_at_once(tmp_path: Path) -> None:
     # In short series: one that has begun before a processor is there never tells it where the pixels are.
     simulator, address = start_simulator(tmp_path, "--frames", "100", "--series", "1000", "--rate", "60")
-    feed_port = free_ports(2)[0]
+    feed_port = free_ports(3)[0]
     settings = write_settings(tmp_path, address, feed={"address": f"tcp://127.0.0.1:{feed_port}"})
     record = tmp_path / "record.sqlite"
     with simulator:

@@ -72,7 +72,7 @@ def watching(qtbot: QtBot, address: str, folder: Path) -> Iterator[Watched]:
 @pytest.fixture
 def feed() -> str:
     """An address for the feed, the same after a restart."""
-    return f"tcp://127.0.0.1:{free_ports(2)[0]}"
+    return f"tcp://127.0.0.1:{free_ports(3)[0]}"
 
 
 def frames_seen(monitor: Monitor) -> int:

@@ -27,7 +27,7 @@ def status(n: int = 0) -> Status:
 
 def restartable() -> str:
     """An address where the port after it is free as well, for the snapshots."""
-    return f"tcp://127.0.0.1:{free_ports(2)[0]}"
+    return f"tcp://127.0.0.1:{free_ports(3)[0]}"
 
 
 class Taken:

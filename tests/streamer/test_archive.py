@@ -35,6 +35,7 @@ from braggwatch.streamer.archive_messages import (
     Tagged,
     TagWanted,
 )
+from braggwatch.streamer.cli.free_ports import free_ports
 from braggwatch.streamer.messages import Result, State, unpack_peaks
 from braggwatch.streamer.picture_messages import ShotImage
 from braggwatch.streamer.record import Record
@@ -613,3 +614,11 @@ def test_a_record_in_a_folder_that_may_not_be_written_is_read() -> None:
         said = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
         Path(folder).chmod(0o755)
     assert (said.stdout, said.stderr) == ("9\n", "")
+
+
+def test_an_archive_is_at_the_second_port_after_the_feed_or_at_any_where_that_is_taken(tmp_path: Path) -> None:
+    port = free_ports(3)[0]
+    feed = f"tcp://127.0.0.1:{port}"
+    with Archive(tmp_path / "record.sqlite", feed) as first, Archive(tmp_path / "record.sqlite", feed) as second:
+        assert first.address == f"tcp://127.0.0.1:{port + 2}"
+        assert second.address.startswith("tcp://127.0.0.1:") and second.address != first.address
