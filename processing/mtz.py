@@ -12,8 +12,10 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.unit_cell import UnitCell
 
-MAX_REFLECTIONS = 50_000_000
-"""gemmi writes a file from memory: 40 bytes each here, twice that while it sorts."""
+MAX_REFLECTIONS = 40_000_000
+"""gemmi writes a file from memory, which takes some 130 bytes a reflection: 5 GB."""
+_AT_ONCE = 1 << 20
+"""Reflections that are moved into the asymmetric unit at once."""
 COLUMNS = (
     ("M/ISYM", "Y"), ("BATCH", "B"), ("I", "J"), ("SIGI", "Q"), ("FRACTIONCALC", "R"), ("XDET", "R"), ("YDET", "R"),
 )  # fmt: skip
@@ -73,8 +75,11 @@ class UnmergedMtz:
         self.n_reflections += len(good)
 
     def write(self, path: Path) -> None:
-        """Write the file, over whatever is at `path`; raises ValueError where nothing was added, and OSError."""
-        if self._cell is None:
+        """Write the file, over whatever is at `path`, and forget the reflections on the way, for want of memory.
+
+        Raises ValueError where nothing was added, and OSError.
+        """
+        if self._cell is None or not self._rows:
             raise ValueError("there is nothing to write: no crystal has a reflection that nothing speaks against")
         cell = mean_cell(self._metric / len(self._batches), self._cell)
         wavelength = float(np.mean([wavelength for _, wavelength in self._batches]))
@@ -97,8 +102,11 @@ class UnmergedMtz:
             batch.wavelength = of_batch
             mtz.batches.append(batch)
         rows = np.concatenate(self._rows)
-        _move_into_asymmetric_unit(rows, self._cell.group)
+        self._rows.clear()
+        for start in range(0, len(rows), _AT_ONCE):
+            _move_into_asymmetric_unit(rows[start : start + _AT_ONCE], self._cell.group)
         mtz.set_data(rows)
+        del rows
         mtz.sort(5)
         mtz.update_reso()
         mtz.write_to_file(str(path))
