@@ -71,7 +71,8 @@ class Forecaster:
     """Foretells when a merge reaches a target.
 
     Three things are unsure, and 500 futures are drawn of them. What the merge has: CC1/2 of the outermost shell follows
-    ``S / (S + N / n)`` of signal and noise, with the mean of 1/n over its reflections, from its present value and that
+    ``S / (S + N / n)`` of signal and noise, with the mean of 1/n over its reflections (see
+    `ObservationRates.mean_noise`), from its present value and that
     value's error, and will wander about its expectation while data are added. How completeness goes on: see
     `ObservationRates`. How fast crystals come: see `Rate`. The interval is that of 80 % of the futures.
     """
@@ -155,9 +156,10 @@ class Forecaster:
         if outer.cc_half is None or outer.cc_half_error is None:
             return None
         stop = found.overall.n_possible
-        inverse = rates.mean_inverse_count(slice(stop - outer.n_possible, stop), _FACTORS)
-        now = _expected_cc(found, rates, rng)[:, None]
-        expected = 1.0 / (1.0 + (1.0 / now - 1.0) * inverse / inverse[0])
+        variance = self.merger.scale_variance
+        noise = rates.mean_noise(slice(stop - outer.n_possible, stop), _FACTORS, variance)
+        now = _expected_cc(found, rates, variance, rng)[:, None]
+        expected = 1.0 / (1.0 + (1.0 / now - 1.0) * noise / noise[0])
         error = outer.cc_half_error / max(1.0 - outer.cc_half**2, 0.02) * (1.0 - expected**2)
         steps = np.sqrt(np.diff(_FACTORS**2)) * rng.normal(size=(_DRAWS, len(_FACTORS) - 1))
         walk = (outer.cc_half - now) / error[:, :1] + np.concatenate(
@@ -166,7 +168,9 @@ class Forecaster:
         return np.asarray(expected + error * walk / _FACTORS)
 
 
-def _expected_cc(found: MergeStatistics, rates: ObservationRates, rng: np.random.Generator) -> F64:
+def _expected_cc(
+    found: MergeStatistics, rates: ObservationRates, scale_variance: float, rng: np.random.Generator
+) -> F64:
     """Draw what CC1/2 of the outermost shell should be now, ``(draws,)``, from it and its neighbours.
 
     Signal over noise is taken to fall exponentially with 1/d² over the last shells, as it does by a B factor; the
@@ -181,14 +185,14 @@ def _expected_cc(found: MergeStatistics, rates: ObservationRates, rng: np.random
     fall = np.linspace(0.0, 8.0, 33)[None, :]
     chi2 = np.zeros((200, 33))
     one = np.ones(1)
-    outermost = float(rates.mean_inverse_count(parts[-1], one)[0])
+    outermost = float(rates.mean_noise(parts[-1], one, scale_variance)[0])
     n_used = min(_NEIGHBOURS, len(parts))
     for shell, part, s in list(zip(found.shells, parts, centre, strict=True))[-n_used:]:
         if shell.cc_half is None or shell.cc_half_error is None:
             continue
-        inverse = float(rates.mean_inverse_count(part, one)[0]) / outermost
+        noise = float(rates.mean_noise(part, one, scale_variance)[0]) / outermost
         steps = (centre[-1] - s) / centre[-1]
-        expected = 1.0 / (1.0 + (1.0 / cc - 1.0) * inverse * np.exp(-fall * steps * 4.0))
+        expected = 1.0 / (1.0 + (1.0 / cc - 1.0) * noise * np.exp(-fall * steps * 4.0))
         chi2 += ((shell.cc_half - expected) / max(shell.cc_half_error, 0.003)) ** 2
     posterior = np.exp(-0.5 * (chi2 - chi2.min()))
     drawn = rng.choice(posterior.size, _DRAWS, p=(posterior / posterior.sum()).ravel())

@@ -146,6 +146,7 @@ class Merger:
         """Crystals without a reflection that could be used."""
         self.n_rejected = 0
         """Observations left out as outliers."""
+        self._scales, self._scales2 = 0.0, 0.0
         self.in_setting = np.zeros(len(self.settings), np.int64)
         """How many of the merged crystals came in each setting."""
         self.agreement: float | None = None
@@ -159,6 +160,13 @@ class Merger:
     def is_settled(self) -> bool:
         """Whether the first crystals were scaled, and sorted by setting, among each other."""
         return self._kept is None
+
+    @property
+    def scale_variance(self) -> float:
+        """Variance of the merged crystals' scales relative to their squared mean; 0 while there is none."""
+        if self._scales <= 0.0:
+            return 0.0
+        return max(self.n_crystals * self._scales2 / self._scales**2 - 1.0, 0.0)
 
     @property
     def counts(self) -> NDArray[np.int32]:
@@ -246,14 +254,16 @@ class Merger:
             self.n_outliers += 1
             return MergedCrystal("outlier", scale=scale, correlation=_known(correlation), setting=setting)
         used, rejected = self._add(crystal, setting, scale, b, self._sums)
-        self._count(setting, rejected)
+        self._count(setting, rejected, scale)
         # only differences of B can be told: without this the reference's would drift
         self._usual_b += b / min(self.n_crystals, 50)
         with_b = self._scaling == "scale_and_b"
         return MergedCrystal("merged", used, rejected, scale, b if with_b else None, _known(correlation), setting)
 
-    def _count(self, setting: int, rejected: int) -> None:
+    def _count(self, setting: int, rejected: int, scale: float) -> None:
         self.n_crystals += 1
+        self._scales += scale
+        self._scales2 += scale * scale
         self.in_setting[setting] += 1
         self.n_rejected += rejected
 
@@ -333,6 +343,7 @@ class Merger:
         for cycle in range(cycles):
             sums = _Sums(len(self.unit))
             self.n_crystals = self.n_outliers = self.n_rejected = 0
+            self._scales = self._scales2 = 0.0
             self.in_setting[:] = 0
             if cycle == 0:
                 fits = [(k, 0.0) for k in self._wilson_scales(crystals, choice, reference)]
@@ -341,7 +352,7 @@ class Merger:
             middle, middle_b = np.median(fits, axis=0)
             for crystal, setting, (k, b) in zip(crystals, choice, fits, strict=True):
                 _, rejected = self._add(crystal, setting, k / middle, b - middle_b, sums)
-                self._count(setting, rejected)
+                self._count(setting, rejected, k / middle)
             reference = sums
         self._sums = reference
         self._next_start = min(2 * len(crystals), self._most_kept)

@@ -91,10 +91,13 @@ class ObservationRates:
             missing += weight * float(blind @ self._unseen_n)
         return 1.0 - missing / self.n_possible
 
-    def mean_inverse_count(self, part: slice, factors: F64) -> F64:
-        """Return the mean of 1/n over reflections with n observations in a half, of those that both halves have.
+    def mean_noise(self, part: slice, factors: F64, scale_variance: float = 0.0) -> F64:
+        """Return how much noise is left in a half's mean intensities, relative to that of single observations.
 
-        `part` of the reflections, and `factors` ``(f,)`` times as many crystals as so far; ``(f,)``.
+        The mean of 1/n over reflections with n observations in a half, of those that both halves have; `part` of the
+        reflections, and `factors` ``(f,)`` times as many crystals as so far; ``(f,)``. Where the crystals' scales vary,
+        with `scale_variance` relative to their squared mean, few observations may all be weak ones: 1/n becomes
+        ``(1 + 2 scale_variance / n) / n``, between what counting noise and what background noise ask for.
         """
         expected, count = self._expected[part], self._count[part]
         if len(count) > _SAMPLE // 10:
@@ -105,19 +108,20 @@ class ObservationRates:
         future = rate * factors[:, None]
         both = -np.expm1(-future)
         both *= both
-        return np.asarray((both * _mean_inverse(future)).sum(axis=1) / both.sum(axis=1))
+        noise = _mean_power(future, 1) + 2.0 * scale_variance * _mean_power(future, 2)
+        return np.asarray((both * noise).sum(axis=1) / both.sum(axis=1))
 
 
-def _mean_inverse(rate: F64) -> F64:
-    """Return the mean of 1/n of a Poisson distribution without its zero."""
-    return np.asarray(np.exp(np.interp(np.log(rate), np.log(_RATES), _LOG_MEANS)))
+def _mean_power(rate: F64, power: int) -> F64:
+    """Return the mean of 1/n, or of 1/n², of a Poisson distribution without its zero."""
+    return np.asarray(np.exp(np.interp(np.log(rate), np.log(_RATES), _LOG_MEANS[power - 1])))
 
 
 def _tabulated() -> tuple[F64, F64]:
     rates = np.geomspace(1e-3, 2000.0, 200)
     n = np.arange(1, 3000)
-    log_p = -rates[:, None] + n * np.log(rates[:, None]) - gammaln(n + 1.0)
-    return rates, np.log((np.exp(log_p) / n).sum(axis=1) / -np.expm1(-rates))
+    p = np.exp(-rates[:, None] + n * np.log(rates[:, None]) - gammaln(n + 1.0)) / -np.expm1(-rates[:, None])
+    return rates, np.log(np.stack([(p / n).sum(axis=1), (p / n**2).sum(axis=1)]))
 
 
 _RATES, _LOG_MEANS = _tabulated()
