@@ -130,7 +130,11 @@ class NXmxReader:
         wavelengths = self._file["entry/instrument/beam/incident_wavelength"]
         wavelengths.refresh()
         known = np.asarray(wavelengths[:1], np.float64)
-        return Beam(HC / float(known[0])) if known.size and known[0] > 0 else None
+        if not (known.size and known[0] > 0):
+            return None
+        spread = self._file.get("entry/instrument/beam/incident_wavelength_spread")
+        wavelength = float(known[0])
+        return Beam(HC / wavelength, 0.0 if spread is None else float(spread[()]) / wavelength)
 
 
 def _panel(module: h5py.Group, distance: float, max_adu: float) -> Panel:

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from braggwatch.processing.beam import Beam
 from braggwatch.processing.compression import bslz4_filter
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
@@ -42,7 +43,8 @@ class NXmxWriter:
 
     - ``/entry/data/data`` (n, ss, fs): the pixels, one bitshuffle-LZ4 chunk an image.
     - ``/entry/instrument``, ``/entry/source``, ``/entry/sample``: as the NXmx definition says; geometry in
-      `write_detector`; ``beam/incident_wavelength`` (n,) in Angstrom.
+      `write_detector`; ``beam/incident_wavelength`` (n,) in Angstrom, and where it has a width, that in
+      ``beam/incident_wavelength_spread`` (at half maximum).
     - ``/entry/frames``: ``number`` (n,) the frame's number in its series, ``timestamp`` (n,) s since 1970 or NaN,
       ``n_peaks`` (n,) spots found, ``n_crystals`` (n,), and ``values/NAME`` (n,) for each number that came with the
       first frame, such as pulse energy; attributes ``series_key``, ``series_number``, ``series_name``.
@@ -81,7 +83,7 @@ class NXmxWriter:
         self._file = h5py.File(path, "x", libver=_LIBRARY_VERSIONS)
         try:
             self._write_fixed(series, detector, provenance)
-            self._add_growing(series, values or {})
+            self._add_growing(series, detector.beam, values or {})
             # From here on nothing may be added to the file but rows.
             self._file.swmr_mode = True
             self.flush()
@@ -179,7 +181,7 @@ class NXmxWriter:
         for key, text in {"program": "Braggwatch", "date": _iso(now), **provenance}.items():
             process[_safe_name(key)] = plain_text(text)
 
-    def _add_growing(self, series: Series, values: Mapping[str, float | int | str]) -> None:
+    def _add_growing(self, series: Series, of_series: Beam | None, values: Mapping[str, float | int | str]) -> None:
         file = self._file
         data = add_group(file["entry"], "data", "NXdata")
         data.attrs["signal"] = "data"
@@ -195,6 +197,9 @@ class NXmxWriter:
         file["entry_1/data_1/data"] = h5py.SoftLink("/entry/data/data")
         self._peaks = PeakRows(file)
         beam = add_group(file["entry/instrument"], "beam", "NXbeam")
+        if of_series is not None and of_series.bandwidth > 0:
+            beam["incident_wavelength_spread"] = of_series.bandwidth * of_series.wavelength
+            beam["incident_wavelength_spread"].attrs["units"] = "angstrom"
         frames = add_group(file["entry"], "frames", "NXcollection")
         frames.attrs["series_key"] = plain_text(series.key)
         frames.attrs["series_number"] = series.number

@@ -11,6 +11,7 @@ import pytest
 from dumps_by_hand import LYSOZYME, open_dump, shot_of, small_detector, some_crystal, some_shots, write_dump
 
 from braggwatch.processing import dumped_shots
+from braggwatch.processing.beam import Beam
 from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.dumped_shots import DumpedShot, DumpedShots
@@ -127,6 +128,13 @@ def test_an_unknown_wavelength_is_nan(tmp_path: Path) -> None:
     with DumpedShots(write_dump(tmp_path / "a.h5", [shot_of(0, detector)], detector)) as dump:
         (shot,) = dump.shots()
         assert np.isnan(shot.wavelength) and dump.detector.beam is None
+
+
+def test_the_width_of_the_spectrum_is_that_of_the_run(tmp_path: Path) -> None:
+    detector = small_detector().with_beam(Beam(9000.0, bandwidth=0.02))
+    with DumpedShots(write_dump(tmp_path / "a.h5", [shot_of(0, detector)], detector)) as dump:
+        assert dump.detector.beam is not None
+        assert dump.detector.beam.bandwidth == pytest.approx(0.02)
 
 
 def test_what_is_no_dump_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
