@@ -86,6 +86,8 @@ def look_through(paths: Sequence[Path]) -> Dumps:
     first: tuple[Path, Detector, str, float] | None = None
     for path in paths:
         with DumpedShots(path) as dump:
+            if not len(dump):
+                continue  # just begun: it does not even know its beam
             n_images += len(dump)
             cell = cell or dump.cell
             has_reflections = has_reflections or dump.has_reflections
@@ -97,8 +99,7 @@ def look_through(paths: Sequence[Path]) -> Dumps:
                     f"{first[0]} and {path} are of different geometries (panels, distance or gain), and one file holds "
                     "one: export them one by one"
                 )
-    assert first is not None, "dump_files gives at least one"
-    if not n_images:
+    if first is None:
         raise ValueError(f"there are no images in {', '.join(map(str, paths[:3]))}{' …' if len(paths) > 3 else ''} yet")
     return Dumps(tuple(paths), n_images, first[1], first[3], cell, has_reflections)
 

@@ -12,12 +12,13 @@ import pytest
 from strict_stream import read_stream
 from typer.testing import CliRunner, Result
 
+from braggwatch.processing.beam import Beam
 from braggwatch.processing.chain import Chain
 from braggwatch.processing.crystfel_detector import detector_from_crystfel
 from braggwatch.processing.crystfel_geometry import CrystfelGeometry
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
-from braggwatch.processing.nxmx import unique_name
+from braggwatch.processing.nxmx import NXmxWriter, unique_name
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.simulation.demo import demo_simulator
 from braggwatch.processing.stages.dump import Dump, DumpSettings
@@ -202,6 +203,19 @@ def test_what_is_no_dump_is_refused_by_name(
     ):
         assert problem in refused(capsys, monkeypatch, run.folder, path, "-f", "stream", "-o", output)
         assert not output.exists()
+
+
+def test_a_file_that_was_just_begun_does_no_harm_and_is_nothing_alone(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = tmp_path / "begun.h5"
+    detector = run.detector.with_beam(Beam(12_398.42, bandwidth=0.01))
+    series = Series(key="s", number=1)
+    NXmxWriter(begun, series=series, detector=detector, dtype=np.dtype("uint16"), provenance=PROVENANCE).close()
+    said = refused(capsys, monkeypatch, begun, "-f", "geom", "-o", tmp_path / "run.geom")
+    assert f"there are no images in {begun} yet" in said
+    assert export(begun, run.folder, "-f", "stream", "-o", tmp_path / "run.stream").exit_code == 0
+    assert len(read_stream(tmp_path / "run.stream").chunks) == len(run.shots)
 
 
 def test_dumps_of_two_geometries_do_not_go_into_one_file(
