@@ -15,6 +15,7 @@ SECTIONS = (
     ("Peaks", "peaks"),
     ("Indexing", "indexing"),
     ("Prediction", "prediction"),
+    ("Merging", "merging"),
     ("Unpacking", "decode"),
     ("Whole pipeline, one core", "pipeline"),
     ("Dumping", "dump"),

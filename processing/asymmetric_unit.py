@@ -33,8 +33,8 @@ class AsymmetricUnit:
         shape = (2 * self._limits[0] + 1, 2 * self._limits[1] + 1, self._limits[2] + 1)
         if math.prod(map(int, shape)) > MAX_INDICES:
             raise ValueError(
-                f"a cell of {cell.volume:.3g} cubic Angstrom has Miller indices to {self._limits.tolist()} at {d_min} A, "
-                f"which makes a table of {math.prod(map(int, shape)):.3g} entries, at most {MAX_INDICES} are allowed: "
+                f"a cell of {cell.volume:.3g} cubic Angstrom has Miller indices to {self._limits.tolist()} at {d_min} "
+                f"A, which makes a table of {math.prod(map(int, shape)):.3g} entries, at most {MAX_INDICES} are allowed: "
                 "choose a larger d_min"
             )
         hkl = gemmi.make_miller_array(cell.gemmi_cell, cell.group, d_min)

@@ -88,6 +88,11 @@ class Forecaster:
         """Note that it is `time`, in seconds: to be called every few seconds, whether or not crystals came."""
         self._progress.note(time, self.merger.n_crystals)
 
+    def is_reached(self) -> bool:
+        """Tell whether the merge has reached the target."""
+        found = self.merger.statistics(self.target.d_min)
+        return self._is_reached(found.overall, found.shells[-1])
+
     def forecast(self) -> Forecast:
         """Return the forecast from all that was noted; takes some 50 ms."""
         found = self.merger.statistics(self.target.d_min)

@@ -71,7 +71,7 @@ class MergeStatistics:
         if len(known) < 3:
             return None
         s, cc, error = np.array(known).T
-        last = self.shells[-1].d_min**-2
+        last = self.shells[-1].d_min ** -2
 
         def miss(fit: F64) -> F64:
             return np.asarray((0.5 * (1.0 - np.tanh((s - fit[0]) / fit[1])) - cc) / error)
@@ -82,7 +82,7 @@ class MergeStatistics:
         at = float(fit[0] + fit[1] * math.atanh(1.0 - 2.0 * cc_half))
         if at <= 0.0:
             return None
-        return max(at**-0.5, self.shells[-1].d_min)
+        return float(max(at**-0.5, self.shells[-1].d_min))
 
 
 def shell_edges(inverse_d: F64, n_shells: int, d_min: float) -> F64:

@@ -14,6 +14,7 @@ from braggwatch.processing.ambiguity import MAX_COPIES, Clustering, Setting, clu
 from braggwatch.processing.asymmetric_unit import AsymmetricUnit, look_up
 from braggwatch.processing.merge_statistics import MergeStatistics, shell_edges, statistics
 from braggwatch.processing.merged_reflections import MergedReflections
+from braggwatch.processing.merging_sums import LEAST_START, MergingSums, Observations, Scaling
 from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.unit_cell import UnitCell
 
@@ -27,10 +28,7 @@ CLEAR = 0.95
 """Settings are clear when two halves of the crystals agree on so many of them."""
 LEAST_PARTIALITY = 0.05
 """Where partialities count, reflections of less are left out: the model says too little of them."""
-_REFERENCE_SHELLS = 20
 _CYCLES = 3
-_LEAST_START = 0.1
-"""What a crystal's total alone says of its scale is not taken to be less than this, nor more than its inverse."""
 
 
 @dataclass(frozen=True)
@@ -51,40 +49,6 @@ class MergedCrystal:
     """With the reference, taken relative to each shell's mean."""
     setting: int = 0
     """Which of `Merger.settings` its indices were brought from."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Observations:
-    """What can be used of one crystal."""
-
-    half: int
-    index: NDArray[np.int32]
-    """``(settings, n)``: rows of the asymmetric unit in each setting."""
-    intensity: F64
-    sigma: F64
-    partiality: F64
-    """1 where it does not count."""
-
-    def __getitem__(self, which: NDArray[np.bool_]) -> "_Observations":
-        return _Observations(
-            self.half, self.index[:, which].copy(), self.intensity[which], self.sigma[which], self.partiality[which]
-        )
-
-
-class _Sums:
-    """What is known of every reflection of the asymmetric unit, by half, and of every shell."""
-
-    def __init__(self, n: int) -> None:
-        self.count, self.weight, self.mean, self.spread, self.noise = kernels.empty_sums(n)
-        self.shell_sum, self.shell_weight = np.zeros(_REFERENCE_SHELLS), np.zeros(_REFERENCE_SHELLS)
-
-    @property
-    def shells(self) -> tuple[F64, F64]:
-        return self.shell_sum, self.shell_weight
-
-    @property
-    def reference(self) -> tuple[NDArray[np.int32], F64, F64]:
-        return self.count, self.weight, self.mean
 
 
 class Merger:
@@ -110,7 +74,7 @@ class Merger:
         *,
         d_min: float,
         n_shells: int = 10,
-        scaling: Literal["none", "scale", "scale_and_b"] = "scale",
+        scaling: Scaling = "scale",
         weighting: Literal["mean", "partiality"] = "mean",
     ) -> None:
         """Get ready for crystals of a cell, whose space group counts, to `d_min` in Angstrom.
@@ -132,10 +96,8 @@ class Merger:
         self.settings: tuple[Setting, ...] = settings_of(cell)
         """Those that a crystal may come in; more than one where indexing is ambiguous."""
         self._scaling, self._weighting = scaling, weighting
-        self._sums = _Sums(len(self.unit))
-        edges = shell_edges(self.unit.inverse_d, _REFERENCE_SHELLS, d_min)
-        self._shell = np.clip(np.searchsorted(edges, self.unit.inverse_d, side="right") - 1, 0, _REFERENCE_SHELLS - 1)
-        self._kept: list[_Observations] | None = [] if self._needs_start_up else None
+        self._sums = MergingSums(self.unit, scaling)
+        self._kept: list[Observations] | None = [] if self._needs_start_up else None
         self._next_start = START_UP
         self._typical, self._n_typical = 0.0, 0
         self._usual_b = 0.0
@@ -202,7 +164,7 @@ class Merger:
             raise ValueError(
                 f"expected d_min from {self.unit.d_min:.2f} A, the merge's, to {1 / inverse_d[0]:.1f} A, found {d_min}"
             )
-        intensity, sigma, _ = self._joined()
+        intensity, sigma, _ = self._sums.joined()
         return statistics(
             inverse_d,
             shell_edges(inverse_d, self.n_shells, d_min),
@@ -213,7 +175,7 @@ class Merger:
 
     def merged(self) -> MergedReflections:
         """Return the merged intensities of all reflections observed so far."""
-        intensity, sigma, number = self._joined()
+        intensity, sigma, number = self._sums.joined()
         seen = number > 0
         half = np.where(self._sums.count > 0, self._sums.mean, np.nan)
         return MergedReflections(
@@ -221,14 +183,7 @@ class Merger:
             self._sums.count[:, seen],
         )  # fmt: skip
 
-    def _joined(self) -> tuple[F64, F64, NDArray[np.int32]]:
-        n = len(self.unit)
-        intensity, sigma, number = np.empty(n), np.empty(n), np.empty(n, np.int32)
-        s = self._sums
-        kernels.join_halves(s.count, s.weight, s.mean, s.spread, s.noise, intensity, sigma, number)
-        return intensity, sigma, number
-
-    def _usable(self, reflections: Reflections, half: int) -> _Observations:
+    def _usable(self, reflections: Reflections, half: int) -> Observations:
         n = len(reflections)
         index = np.empty((len(self.settings), n), np.int32)
         for row, setting in zip(index, self.settings, strict=True):
@@ -241,19 +196,20 @@ class Merger:
         )  # fmt: skip
         chosen = chosen[:n_chosen]
         partiality = reflections.partiality[chosen].astype(float) if partial else np.ones(n_chosen)
-        return _Observations(
+        return Observations(
             half, index[:, chosen].copy(), reflections.intensity[chosen].astype(float),
             reflections.sigma[chosen].astype(float), partiality,
         )  # fmt: skip
 
-    def _merge(self, crystal: _Observations) -> MergedCrystal:
+    def _merge(self, crystal: Observations) -> MergedCrystal:
         """Merge a crystal against all before it."""
         setting, correlation, n_effective = self._best_setting(crystal)
-        scale, b = self._scale_of(crystal, setting, self._sums)
+        scale, b = self._sums.fit_scale(crystal, setting)
+        b -= self._usual_b
         if self._is_outlier(correlation, n_effective):
             self.n_outliers += 1
             return MergedCrystal("outlier", scale=scale, correlation=_known(correlation), setting=setting)
-        used, rejected = self._add(crystal, setting, scale, b, self._sums)
+        used, rejected = self._sums.add(crystal, setting, scale, b)
         self._count(setting, rejected, scale)
         # only differences of B can be told: without this the reference's would drift
         self._usual_b += b / min(self.n_crystals, 50)
@@ -267,39 +223,19 @@ class Merger:
         self.in_setting[setting] += 1
         self.n_rejected += rejected
 
-    def _best_setting(self, crystal: _Observations) -> tuple[int, float, float]:
-        """Return the setting that agrees best with the reference, its correlation, and of how many reflections."""
-        s = self._sums
-        best, correlation, n_effective = 0, math.nan, 0.0
-        for setting, index in enumerate(crystal.index):
-            known = index >= 0
-            k = kernels.wilson_scale(
-                index[known], crystal.intensity[known], crystal.partiality[known], self._shell, *s.shells
-            )
-            if k <= 0.0:
-                continue
-            cc, n = kernels.correlate(
-                index, crystal.intensity, crystal.sigma, crystal.partiality, k, self._shell, *s.shells, *s.reference
-            )
-            if math.isfinite(cc) and not cc <= correlation:
-                best, correlation, n_effective = setting, cc, n
-        return best, correlation, n_effective
+    def _forget_counts(self) -> None:
+        self.n_crystals = self.n_outliers = self.n_rejected = 0
+        self._scales = self._scales2 = 0.0
+        self.in_setting[:] = 0
 
-    def _scale_of(self, crystal: _Observations, setting: int, sums: _Sums) -> tuple[float, float]:
-        """Return k and B."""
-        if self._scaling == "none":
-            return 1.0, 0.0
-        known = crystal[crystal.index[setting] >= 0]
-        index = known.index[setting]
-        if not sums.shell_weight.any():
-            return 1.0, 0.0
-        start = kernels.wilson_scale(index, known.intensity, known.partiality, self._shell, *sums.shells)
-        start = min(max(start, _LEAST_START), 1.0 / _LEAST_START)
-        k, b, _ = kernels.fit_scale(
-            index, known.intensity, known.sigma, known.partiality, self.unit.inverse_d, self._shell, *sums.shells,
-            *sums.reference, start, self._scaling == "scale_and_b",
-        )  # fmt: skip
-        return k, b - self._usual_b
+    def _best_setting(self, crystal: Observations) -> tuple[int, float, float]:
+        """Return the setting that agrees best with the reference, its correlation, and of how many reflections."""
+        best = 0, math.nan, 0.0
+        for setting in range(len(self.settings)):
+            correlation, n_effective = self._sums.correlation(crystal, setting)
+            if math.isfinite(correlation) and not correlation <= best[1]:
+                best = setting, correlation, n_effective
+        return best
 
     def _is_outlier(self, correlation: float, n_effective: float) -> bool:
         """Tell whether a crystal belongs to those that share nothing with the rest, and keep the average up to date.
@@ -315,14 +251,6 @@ class Merger:
         self._typical += (z - self._typical) / min(self._n_typical, 500)
         return known and z < usual / 2.0 and usual * math.sqrt(n_effective - 3.0) > 6.0
 
-    def _add(self, crystal: _Observations, setting: int, k: float, b: float, sums: _Sums) -> tuple[int, int]:
-        known = crystal[crystal.index[setting] >= 0]
-        rejected = kernels.add(
-            known.index[setting], known.intensity, known.sigma, known.partiality, self.unit.inverse_d, k, b,
-            known.half, self._shell, *sums.shells, sums.count, sums.weight, sums.mean, sums.spread, sums.noise,
-        )  # fmt: skip
-        return len(known.intensity) - rejected, rejected
-
     @property
     def _most_kept(self) -> int:
         if len(self.settings) == 1:
@@ -333,57 +261,46 @@ class Merger:
         """Sort and scale the kept crystals among each other, and put the result in place of what was merged so far."""
         assert self._kept is not None
         crystals = self._kept
-        choice = np.zeros(len(crystals), np.int64)
+        choice = [0] * len(crystals)
         if len(self.settings) > 1 and len(crystals) >= 8:
             found = self._clustered(crystals)
-            choice, self.agreement = found.choice, found.agreement
+            choice, self.agreement = found.choice.tolist(), found.agreement
             last = last or found.agreement >= CLEAR
-        reference, self._usual_b = self._sums, 0.0
-        cycles = 1 if self._scaling == "none" else _CYCLES
-        for cycle in range(cycles):
-            sums = _Sums(len(self.unit))
-            self.n_crystals = self.n_outliers = self.n_rejected = 0
-            self._scales = self._scales2 = 0.0
-            self.in_setting[:] = 0
+        sums = self._sums
+        for cycle in range(1 if self._scaling == "none" else _CYCLES):
             if cycle == 0:
-                fits = [(k, 0.0) for k in self._wilson_scales(crystals, choice, reference)]
+                fits = [(k, 0.0) for k in self._total_scales(crystals, choice)]
             else:
-                fits = [self._scale_of(crystal, setting, reference) for crystal, setting in zip(crystals, choice)]
-            middle, middle_b = np.median(fits, axis=0)
+                fits = [sums.fit_scale(*known) for known in zip(crystals, choice, strict=True)]
+            sums = sums.emptied()
+            self._forget_counts()
+            middle, middle_b = np.median(fits, axis=0).tolist()
             for crystal, setting, (k, b) in zip(crystals, choice, fits, strict=True):
-                _, rejected = self._add(crystal, setting, k / middle, b - middle_b, sums)
+                _, rejected = sums.add(crystal, setting, k / middle, b - middle_b)
                 self._count(setting, rejected, k / middle)
-            reference = sums
-        self._sums = reference
+        self._sums, self._usual_b = sums, 0.0
         self._next_start = min(2 * len(crystals), self._most_kept)
         if last:
             self._kept = None
 
-    def _wilson_scales(self, crystals: list[_Observations], choice: NDArray[np.int64], sums: _Sums) -> F64:
-        """Return each k, relative to their median, from the shells' means alone: the settings need not be known."""
+    def _total_scales(self, crystals: list[Observations], choice: list[int]) -> list[float]:
+        """Return each crystal's scale by its total alone, for which its setting need not be known."""
         if self._scaling == "none":
-            return np.ones(len(crystals))
-        found = np.empty(len(crystals))
-        for i, (crystal, setting) in enumerate(zip(crystals, choice, strict=True)):
-            known = crystal[crystal.index[setting] >= 0]
-            found[i] = kernels.wilson_scale(
-                known.index[setting], known.intensity, known.partiality, self._shell, *sums.shells
-            )
+            return [1.0] * len(crystals)
+        found = np.array([self._sums.total_scale(*known) for known in zip(crystals, choice, strict=True)])
         middle = float(np.median(found))
-        return np.clip(found / middle, _LEAST_START, 1.0 / _LEAST_START) * middle if middle > 0 else np.ones(len(found))
+        if not middle > 0.0:
+            return [1.0] * len(crystals)
+        return (np.clip(found / middle, LEAST_START, 1.0 / LEAST_START) * middle).tolist()
 
-    def _clustered(self, crystals: list[_Observations]) -> Clustering:
+    def _clustered(self, crystals: list[Observations]) -> Clustering:
         starts = np.concatenate([[0], np.cumsum([len(crystal.intensity) for crystal in crystals])])
+        scales = self._total_scales(crystals, [0] * len(crystals))
         copies = []
-        scales = self._wilson_scales(crystals, np.zeros(len(crystals), np.int64), self._sums)
         for setting in range(len(self.settings)):
             values = np.empty(starts[-1])
-            for crystal, start, scale in zip(crystals, starts[:-1], scales, strict=True):
-                part = values[start : start + len(crystal.intensity)]
-                kernels.deviations(
-                    crystal.index[setting], crystal.intensity, crystal.sigma, crystal.partiality, scale,
-                    self._shell, *self._sums.shells, part,
-                )  # fmt: skip
+            for crystal, start, k in zip(crystals, starts[:-1], scales, strict=True):
+                self._sums.deviations(crystal, setting, k, values[start : start + len(crystal.intensity)])
             index = np.maximum(np.concatenate([crystal.index[setting] for crystal in crystals]), 0)
             copies.append(csr_array((values, index, starts), shape=(len(crystals), len(self.unit))))
         return cluster(copies)

@@ -8,7 +8,6 @@ likelihood says for counts. Sums are ``(2, n)`` arrays, a row for each half: `co
 
 import math
 
-import numpy as np
 from numba import njit
 
 FEWEST_FOR_REFERENCE = 2
@@ -58,29 +57,30 @@ def wilson_scale(index, intensity, partiality, shell, shell_sum, shell_weight): 
 
 
 @njit(nogil=True, cache=True)
-def fit_scale(
+def fit_scale(  # type: ignore[no-untyped-def]
     index, intensity, sigma, partiality, inverse_d, shell, shell_sum, shell_weight, count, weight, mean, start, with_b
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Fit a crystal's k and B to the reference and return them with the number of common reflections.
 
     Solves ``sum w u (I - g J) = 0``, and with B ``sum w u (I - g J) / d² = 0``, under restraints without which a weak
-    crystal's k could be next to nothing and its I / k anything. Here u is what is expected at that resolution and ``w = 1 / (u² + mean sigma²)``. Neither depends on I or J themselves, so that
-    the noise of the reference does not pull the scale as in least squares (u is an instrumental variable). Beyond 4
-    standard deviations, taken as sqrt(sigma² + (g J)²), Huber's weights. `start` is where k begins; with fewer than 10
-    in common it is returned as it came.
+    crystal's k could be next to nothing and its I / k anything. Here u is what is expected at that resolution and
+    ``w = 1 / (u² + mean sigma²)``. Neither depends on I or J themselves, so that the noise of the reference does not
+    pull the scale as in least squares (u is an instrumental variable). Beyond 4 standard deviations, taken as
+    sqrt(sigma² + (g J)² + u²), Huber's weights. `start` is where k begins; with fewer than 10 in common it is returned
+    as it came.
     """
     log_k, b = math.log(start), 0.0
     noise = 0.0
     for i in range(index.shape[0]):
         noise += sigma[i] * sigma[i] / index.shape[0]
     n = 0
-    for step in range(8 if with_b else 4):
+    for _ in range(8 if with_b else 4):
         n = 0
         a11, a12, a22, c1, c2 = 0.0, 0.0, 0.0, 0.0, 0.0
         for i in range(index.shape[0]):
             h = index[i]
             s = shell[h]
-            number, _, reference = pooled(count, weight, mean, h)
+            number, _total, reference = pooled(count, weight, mean, h)
             if number < FEWEST_FOR_REFERENCE or not shell_sum[s] > 0.0:
                 continue
             n += 1
@@ -129,7 +129,7 @@ def correlate(index, intensity, sigma, partiality, k, shell, shell_sum, shell_we
         h = index[i]
         if h < 0:
             continue
-        number, _, reference = pooled(count, weight, mean, h)
+        number, _total, reference = pooled(count, weight, mean, h)
         s = shell[h]
         if number < FEWEST_FOR_REFERENCE or not shell_sum[s] > 0.0:
             continue
@@ -182,10 +182,10 @@ def deviations(index, intensity, sigma, partiality, k, shell, shell_sum, shell_w
 
 
 @njit(nogil=True, cache=True)
-def add(
+def add(  # type: ignore[no-untyped-def]
     index, intensity, sigma, partiality, inverse_d, k, b, half, shell, shell_sum, shell_weight,
     count, weight, mean, spread, noise,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Add a crystal's observations to one half and return how many were rejected as outliers.
 
     Mean and spread are kept up to date as in D. H. D. West, Comm. ACM 22, 532 (1979).
@@ -233,8 +233,3 @@ def join_halves(count, weight, mean, spread, noise, intensity, sigma, number):  
             about = spread[0, h] + spread[1, h] + apart * apart * weight[0, h] * weight[1, h] / total
             variance = max(variance, about / (number[h] - 1) / total)
         sigma[h] = math.sqrt(variance)
-
-
-def empty_sums(n: int) -> tuple[np.ndarray, ...]:
-    """Return `count`, `weight`, `mean`, `spread` and `noise` for `n` reflections, all zero."""
-    return (np.zeros((2, n), np.int32), *(np.zeros((2, n)) for _ in range(4)))
