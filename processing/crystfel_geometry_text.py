@@ -13,6 +13,9 @@ from braggwatch.processing.panel import Panel
 _NAME = re.compile(r"(?!bad|group|rigid_group)[^\s/=;,]{1,63}")
 """What CrystFEL takes for the name of a panel."""
 
+_LARGEST_GROUP = 64
+"""Members that a group of panels has at most. CrystFEL puts all panels into one if the file does not group them."""
+
 
 @dataclass(frozen=True)
 class DataFile:
@@ -49,7 +52,7 @@ def geometry_text(detector: Detector, *, file: DataFile | None = None, adu_per_p
 
     Raises ValueError where a panel's name is none for CrystFEL.
     """
-    return "\n".join([*_top(detector, file, adu_per_photon), *_panels(detector)]) + "\n"
+    return "\n".join([*_top(detector, file, adu_per_photon), *_panels(detector), *_groups(detector)]) + "\n"
 
 
 def _top(detector: Detector, file: DataFile | None, adu_per_photon: float) -> Iterator[str]:
@@ -88,6 +91,19 @@ def _panels(detector: Detector) -> Iterator[str]:
         yield ""
         for key, value in _settings(panel, clen):
             yield f"{panel.name}/{key} = {value}"
+
+
+def _groups(detector: Detector) -> Iterator[str]:
+    """Put panels that are too many for one group into several, in their order."""
+    names = [panel.name for panel in detector.panels]
+    if len(names) <= _LARGEST_GROUP:
+        return
+    size = max(8, -(-len(names) // _LARGEST_GROUP))
+    groups = [names[start : start + size] for start in range(0, len(names), size)]
+    yield ""
+    for n, members in enumerate(groups):
+        yield f"group_part{n} = {','.join(members)}"
+    yield f"group_all = {','.join(f'part{n}' for n in range(len(groups)))}"
 
 
 def _settings(panel: Panel, clen: float) -> Iterator[tuple[str, str]]:

@@ -49,6 +49,15 @@ def test_a_real_detector_comes_back_panel_by_panel(shared: Path, name: str) -> N
     assert [getattr(found, flag) for flag in flags] == [getattr(detector, flag) for flag in flags]
 
 
+def test_panels_that_are_too_many_for_one_group_of_crystfel_are_grouped(shared: Path) -> None:
+    detector = Detector.from_crystfel(shared / "geometries/agipd_mar18_v11.geom", distance=0.2)
+    text = geometry_text(detector)
+    groups = CrystfelGeometry.from_text(text).groups
+    assert all(len(members) <= 64 for members in groups.values()) and max(map(len, text.splitlines())) < 1000
+    panels = [panel for part in groups["all"] for panel in groups[part]]
+    assert panels == [panel.name for panel in detector.panels]
+
+
 def test_a_detector_of_a_header_has_x_along_fs_and_y_along_ss() -> None:
     detector = Detector.single_panel(
         (30, 44), pixel_size=(75e-6, 80e-6), distance=0.15, beam_center=(20.5, 11.25), photon_energy=9500.0,
