@@ -70,7 +70,7 @@ _SMALL_CONTROL_ROOM = _column(
             (_tabs("image"), 48),
             (
                 _column(
-                    (_tabs("cells", "orientations", "crystal", "residuals"), 50),
+                    (_tabs("cells", "orientations", "crystal"), 50),
                     (_tabs("resolution", "peakogram", "powder"), 50),
                 ),
                 32,
@@ -78,7 +78,7 @@ _SMALL_CONTROL_ROOM = _column(
         ),
         74,
     ),
-    (_tabs("rates", "shots", "hits"), 26),
+    (_tabs("rates", "shots", "hits", "residuals"), 26),
 )
 _TUNING = _row(
     (_column((_tabs("image"), 80), (_tabs("shots", "rates"), 20)), 66),

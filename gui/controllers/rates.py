@@ -63,6 +63,8 @@ class RatesShown:
     end: float
     """What is to be seen, s since 1970."""
     top: float
+    """%, a little above `highest`."""
+    highest: float
     """% where the axis ends."""
     marks: tuple[Mark, ...]
 
@@ -158,6 +160,7 @@ class RatesController:
     def _shown(self, timeline: Timeline, sliding: Sliding) -> RatesShown:
         curves = tuple(_curve(sliding.sums[p.row], sliding.sums[p.of]) for p in PROPORTIONS)
         highest = max((float(np.nanmax(c.value)) for c in curves if np.isfinite(c.value).any()), default=0.0)
+        ceiling = next((top for top in TOPS if top >= highest * 1.05), 100)
         alive = sliding.sums[[LOOKED_AT, LOST]].any(axis=0)
         return RatesShown(
             times=sliding.times,
@@ -165,7 +168,8 @@ class RatesController:
             lost=np.where(alive, sliding.sums[LOST] / sliding.seconds, np.nan),
             begin=float(max(self._since(timeline), _first(timeline))),
             end=float(timeline.edges[-1]),
-            top=next((top for top in TOPS if top >= highest * 1.05), 100) * 1.03,
+            top=ceiling * 1.03,
+            highest=ceiling,
             marks=timeline.marks,
         )
 

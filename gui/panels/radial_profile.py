@@ -13,6 +13,8 @@ from braggwatch.gui.theme import AXIS_PX, DARK, Theme
 
 _LEVELS = 3
 _LABEL_PX = 30
+_LEAST_VALUES_PX = 45
+"""Height below which the values along the left would lie on each other."""
 
 
 class RadialProfile(Plot):
@@ -70,6 +72,7 @@ class RadialProfile(Plot):
         """Show as many labels as there is room for."""
         super().resizeEvent(event)
         if hasattr(self, "_ice"):
+            self.plotItem.getAxis("left").setStyle(showValues=self.plotItem.vb.height() >= _LEAST_VALUES_PX)
             self._place_ice()
 
     def _place_ice(self) -> None:

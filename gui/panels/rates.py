@@ -49,6 +49,7 @@ class RatesPanel(Panel):
     def __init__(self) -> None:
         super().__init__()
         self._shown: RatesShown | None = None
+        self._highest: float | None = None
         self._follows = True
         self.plot = Plot(Quantity("time of day", "h:min"), Quantity("rate", "%"), clock=True)
         self.plot.setToolTip(_MEANING)
@@ -162,6 +163,7 @@ class RatesPanel(Panel):
 
     def _stop_following(self, _axes: object) -> None:
         self._follows = False
+        self._mark_axis(None)
 
     def _follow(self) -> None:
         self._follows = True
@@ -174,6 +176,15 @@ class RatesPanel(Panel):
         if self._follows and shown is not None:
             end = max(shown.end, shown.begin + _SHORTEST_S)
             box.setRange(xRange=(shown.begin, end), yRange=(0, shown.top / (1 - self.plot.headroom)), padding=0)
+            self._mark_axis(shown.highest)
+
+    def _mark_axis(self, highest: float | None) -> None:
+        """Label the left axis up to a value, as there is room above it for the legend; None: as it comes."""
+        if highest != self._highest:  # new ticks lay the plot out anew, which ends up here again
+            self._highest = highest
+            values = () if highest is None else (0.0, highest / 2, highest)
+            ticks = [[(value, f"{value:g}") for value in values]]
+            self.plot.plotItem.getAxis("left").setTicks(ticks if values else None)
 
     def _tell_times(self, x: float, _y: float) -> None:
         pixel = float(self.plot.plotItem.vb.viewPixelSize()[0])
