@@ -99,7 +99,7 @@ class Forecaster:
         if self._is_reached(found.overall, found.shells[-1]):
             return Forecast("reached", crystals=float(found.n_crystals))
         rate = self._progress.rate()
-        if rate is None or found.n_crystals < 10:
+        if found.n_crystals < 10 or not self._progress.is_known:
             return Forecast("unknown")
         n = found.overall.n_possible
         unit = self.merger.unit
@@ -111,7 +111,7 @@ class Forecaster:
         parts = np.stack(list(needed.values()))
         factor = parts.max(axis=0)
         held_up_by = list(needed)[int(np.argmax(np.sum(parts == factor, axis=1)))]
-        if not rate.per_second > 0:
+        if rate is None:
             return Forecast("not at this rate", held_up_by=held_up_by, completeness_limit=rates.limit())
         seconds = rate.times_to_grow((factor - 1.0) * found.n_crystals, rng)
         low, middle, high = (_within_reach(value) for value in _quantiles(seconds))

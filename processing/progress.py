@@ -11,28 +11,41 @@ MOST_POINTS = 512
 """When so many moments are held, every second one is let go."""
 FEWEST_POINTS = 9
 """With fewer, nothing is said of the rate."""
+_SPANS = 32
+_SPREADS = np.geomspace(0.03, 1.5, 10)
+"""Standard deviations that a fluctuating rate may have, relative to its mean."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rate:
-    """A count's growth, taken as a random walk with drift."""
+    """A count's growth: what it may be, as several possibilities."""
 
-    per_second: float
-    variance: float
-    """Of the count, added per second in the long run; equal to `per_second` where counts come independently."""
-    duration: float
-    """Seconds that this was learned from."""
+    weight: F64
+    """``(k,)``: probability of each possibility."""
+    per_second: F64
+    """``(k,)``: mean of the rate."""
+    error: F64
+    """``(k,)``: standard error of `per_second`."""
+    variance: F64
+    """``(k,)``: of the count, added per second in the long run; `per_second` where counts come independently."""
+
+    @property
+    def mean(self) -> float:
+        """The rate to be expected, per second."""
+        return float(self.weight @ self.per_second)
 
     def times_to_grow(self, by: F64, rng: np.random.Generator) -> F64:
         """Draw for each number of `by` ``(n,)`` how many seconds until the count has grown by it; infinite for never.
 
-        The rate itself is known as well as the duration allows; then comes the walk's own spread.
+        The rate itself is drawn first; then comes what it will fluctuate.
         """
-        rate = rng.normal(self.per_second, np.sqrt(self.variance / self.duration), by.shape)
+        which = rng.choice(len(self.weight), by.shape, p=self.weight)
+        rate = rng.normal(self.per_second[which], self.error[which])
+        # a rate of nothing is what a wide normal distribution has, and no experiment that goes on
+        rate = np.maximum(rate, 0.1 * self.per_second[which])
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = np.where(rate > 0.02 * self.per_second, by / rate, np.inf)
-            spread = np.sqrt(self.variance * mean) / rate
-            times = mean + spread * rng.normal(size=by.shape)
+            mean = np.where(rate > 0.0, by / rate, np.inf)
+            times = mean + np.sqrt(self.variance[which] * mean) / rate * rng.normal(size=by.shape)
         return np.where(np.isfinite(mean), np.maximum(times, 0.0), np.inf)
 
 
@@ -56,20 +69,46 @@ class Progress:
             del self._points[1:-1:2]
             self._every *= 2
 
-    def rate(self) -> Rate | None:
-        """Return how the count grows; None where too little is known.
+    @property
+    def is_known(self) -> bool:
+        """Whether enough moments were noted to speak of a rate."""
+        return len(self._points) >= FEWEST_POINTS
 
-        The long-run variance is that of sums over batches (batch means: Law & Carson, Oper. Res. 27, 1011, 1979), the
-        largest of those over 8, 16 and 32 batches, so that counts that come in bursts or pauses are taken for what they
-        are.
+    def rate(self) -> Rate | None:
+        """Return how the count grows; None where too little is known, or it does not.
+
+        Counts in 32 equal spans are taken as Poisson ones of a rate that fluctuates as an Ornstein-Uhlenbeck process,
+        as jets do: by an unknown amount, and with a memory that is unknown but not longer than what was seen. For each
+        amount and memory of a grid the mean follows by generalised least squares, and their probability from its
+        restricted likelihood (Patterson & Thompson, Biometrika 58, 545, 1971).
         """
-        if len(self._points) < FEWEST_POINTS:
+        if not self.is_known:
             return None
         time, count = np.array(self._points).T
-        duration, grown = float(time[-1] - time[0]), float(count[-1] - count[0])
-        variance = max(grown, 1.0) / duration
-        for n_batches in (8, 16, 32):
-            if len(time) > n_batches:
-                at = np.interp(np.linspace(time[0], time[-1], n_batches + 1), time, count)
-                variance = max(variance, float(np.var(np.diff(at), ddof=1)) / (duration / n_batches))
-        return Rate(grown / duration, variance, duration)
+        grown, duration = float(count[-1] - count[0]), float(time[-1] - time[0])
+        if not grown > 0:
+            return None
+        n = min(_SPANS, len(time) - 1)
+        counts = np.diff(np.interp(np.linspace(time[0], time[-1], n + 1), time, count))
+        span, usual = duration / n, grown / n
+        apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+        found = []
+        for memory in np.geomspace(span, duration, 10):
+            a = span / memory
+            # mean covariance of the process between two spans, in units of its variance
+            shape = np.exp(-a * apart) * (np.exp(a) - 2.0 + np.exp(-a)) / a**2
+            np.fill_diagonal(shape, 2.0 * (a - 1.0 + np.exp(-a)) / a**2)
+            for spread in _SPREADS:
+                covariance = usual * np.eye(n) + (spread * usual) ** 2 * shape
+                inverse = np.linalg.inv(covariance)
+                information = inverse.sum()
+                mean = float(inverse.sum(axis=0) @ counts / information)
+                off = counts - mean
+                likelihood = -0.5 * (np.linalg.slogdet(covariance)[1] + np.log(information) + off @ inverse @ off)
+                rate = grown / duration
+                found.append(
+                    (likelihood, mean / span, information**-0.5 / span, rate + 2.0 * memory * (spread * rate) ** 2)
+                )
+        log_weight, per_second, error, variance = np.array(found).T
+        weight = np.exp(log_weight - log_weight.max())
+        return Rate(weight / weight.sum(), per_second, error, variance)
