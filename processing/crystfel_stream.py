@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import braggwatch
 from braggwatch.processing.beam import HC
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.crystfel_cell import cell_text, lattice_words
 from braggwatch.processing.crystfel_detector import FWHM_PER_SIGMA
@@ -38,7 +39,7 @@ _NM = 10.0
 """1/Angstrom in 1/nm."""
 
 
-class StreamWriter:
+class StreamWriter(Closing):
     """Writes a stream whose every whole chunk can be read at once, by CrystFEL and by others.
 
     A chunk goes to the system in one piece; a reader of a growing stream leaves out a last one that lacks its end.
@@ -69,12 +70,6 @@ class StreamWriter:
             path.unlink(missing_ok=True)
             self._file.close()
             raise
-
-    def __enter__(self) -> "StreamWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

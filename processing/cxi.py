@@ -10,6 +10,7 @@ import hdf5plugin
 import numpy as np
 
 from braggwatch.processing.beam import HC
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.compression import bslz4_chunk, bslz4_filter
 from braggwatch.processing.crystfel_geometry_text import DataFile
 from braggwatch.processing.dumped_shots import DumpedShot, DumpedShots
@@ -27,7 +28,7 @@ _BAD = np.uint32(1)
 """CXI's bit of a pixel that is not valid."""
 
 
-class CxiWriter:
+class CxiWriter(Closing):
     """Copies images out of dumps, as they were packed, with their spots: nothing is unpacked, nothing kept in memory.
 
     All images must have one shape and one dtype. What the spots' places mean is told in `PeakRows`.
@@ -72,12 +73,6 @@ class CxiWriter:
         file[f"{_DETECTOR}/x_pixel_size"] = float(np.linalg.norm(panel.fs))
         file[f"{_DETECTOR}/y_pixel_size"] = float(np.linalg.norm(panel.ss))
         file[f"{_ENTRY}/data_1/mask"] = h5py.SoftLink(CXI.mask)
-
-    def __enter__(self) -> "CxiWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

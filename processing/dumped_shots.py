@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.image_files.error import ImageFileError
@@ -46,7 +47,7 @@ class DumpedShot:
     """One table for each of `crystals`, empty where they were not integrated."""
 
 
-class DumpedShots:
+class DumpedShots(Closing):
     """Reads the shots of one file in their order; of a file that still grows, as many as there are.
 
     Memory does not grow with the file: images come in blocks, and pixels not at all. Raises ImageFileError where the
@@ -82,12 +83,6 @@ class DumpedShots:
             raise ImageFileError(
                 f"{path} lacks what a dump of this version of Braggwatch has: {' '.join(str(error).split())}"
             ) from None
-
-    def __enter__(self) -> "DumpedShots":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

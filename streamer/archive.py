@@ -10,12 +10,11 @@ import logging
 import sqlite3
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 import zmq
 
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.detector import Detector
 from braggwatch.streamer.archive_messages import (
     MAX_OUT,
@@ -57,7 +56,7 @@ _requests = msgspec.msgpack.Decoder(Request)
 _KINDS: dict[State, ImageKind] = {State.BLANK: "blank", State.HIT: "hit", State.INDEXED: "indexed"}
 
 
-class Archive:
+class Archive(Closing):
     """Answers viewers from a thread of its own until it is closed."""
 
     def __init__(self, record: Path, feed: str) -> None:
@@ -83,14 +82,6 @@ class Archive:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="archive", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Answer what is being answered, and close."""

@@ -5,13 +5,12 @@ import itertools
 import time
 from collections import deque
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import msgspec
 import numpy as np
 import zmq
 
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.frame import image_nbytes
 from braggwatch.streamer.archive_messages import MAX_OUT, Answer, Refusal, Request, Shot, ShotWanted
 from braggwatch.streamer.feed_client import snapshot_address
@@ -47,7 +46,7 @@ class _Question:
         return isinstance(self.request, ShotWanted)
 
 
-class ArchiveClient:
+class ArchiveClient(Closing):
     """Asks the archive, and keeps what is asked until it is answered; used from one thread, which never waits.
 
     Every question has exactly one answer: what the archive said, or a `Refusal` where it said nothing in time, made no
@@ -65,14 +64,6 @@ class ArchiveClient:
         self._out: dict[bytes, _Question] = {}
         self._given_up: list[tuple[int, Answer]] = []
         self._numbers = itertools.count()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def connect(self, feed: str, told: str) -> None:
         """Ask from now on at the address `told` in the feed's newest header; `feed` is the feed's own, as known here.

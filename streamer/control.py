@@ -5,12 +5,11 @@ reach it. A request is one part (`control_messages.Change`, msgpack), and so is 
 """
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 import msgspec
 import zmq
 
+from braggwatch.processing.closing import Closing
 from braggwatch.streamer.control_messages import Change, Changed
 
 MAX_REQUEST_BYTES = 2**20
@@ -24,7 +23,7 @@ UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, O
 _decoder = msgspec.msgpack.Decoder(Change)
 
 
-class Control:
+class Control(Closing):
     """The processor's end; it belongs to one thread, and nothing in it waits."""
 
     def __init__(self, change: Callable[[Change], Changed]) -> None:
@@ -37,14 +36,6 @@ class Control:
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_REQUEST_BYTES)
         self._socket.bind("tcp://127.0.0.1:*")
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def serve(self) -> None:
         """Hear those who want something changed, and answer them."""

@@ -3,13 +3,12 @@
 import re
 import socket
 import time
-from types import TracebackType
-from typing import Self
 
 import msgspec
 import psutil
 import zmq
 
+from braggwatch.processing.closing import Closing
 from braggwatch.streamer.control_messages import Change, Changed
 
 PATIENCE_S = 10.0
@@ -20,7 +19,7 @@ _decoder = msgspec.msgpack.Decoder(Changed)
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError)
 
 
-class ControlClient:
+class ControlClient(Closing):
     """Asks for one change at a time; it belongs to one thread, and nothing in it waits longer than it is told to.
 
     Settings are changed on the processor's own machine only: a viewer elsewhere is refused here already, because at the
@@ -36,14 +35,6 @@ class ControlClient:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self._asked = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def waiting(self) -> bool:

@@ -10,12 +10,12 @@ how a late viewer gets the state so far. Its port is told in every header, so th
 """
 
 import secrets
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import zmq
 
+from braggwatch.processing.closing import Closing
 from braggwatch.streamer.feed_messages import PROTOCOL, Header, Message, topic_of
 from braggwatch.streamer.picture_messages import ShotImage
 
@@ -31,7 +31,7 @@ LINGER_MS = 1000
 """How long the last messages may take to leave when the feed is closed."""
 
 
-class Feed:
+class Feed(Closing):
     """The processor's end; all methods are called by one thread, and none of them waits."""
 
     def __init__(self, address: str = DEFAULT_ADDRESS, *, context: zmq.Context[zmq.Socket[bytes]] | None = None):
@@ -61,14 +61,6 @@ class Feed:
         self.archive_address = ""
         self.control_address = ""
         """Told to the viewers in every header, where there is an archive, and where settings can be changed."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def publish(self, message: Message) -> None:
         """Send a message to all viewers; for those that are slow it is dropped."""

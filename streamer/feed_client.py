@@ -5,13 +5,13 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 import msgspec
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from braggwatch.processing.closing import Closing
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
 from braggwatch.streamer.feed_messages import (
     NUMBERS,
@@ -43,7 +43,7 @@ _decoders: dict[bytes, msgspec.msgpack.Decoder[Message]] = {
 }
 
 
-class FeedClient:
+class FeedClient(Closing):
     """Keeps the newest message of every kind, and knows how long ago the processor was heard.
 
     It connects, and connects again, by itself, also to a processor that is started later or anew. What arrives
@@ -87,14 +87,6 @@ class FeedClient:
                 error.errno,
                 f"no feed can be at {address!r}: {error}; expected an address such as {DEFAULT_ADDRESS}",
             ) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def status(self) -> Status | None:

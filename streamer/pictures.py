@@ -10,12 +10,12 @@ import logging
 import threading
 from collections import deque
 from time import monotonic
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
@@ -59,7 +59,7 @@ class _Sample(msgspec.Struct, frozen=True):
     to_all: bool
 
 
-class Pictures:
+class Pictures(Closing):
     """Pictures made of many shots; but for the thread inside, it belongs to the hub's thread."""
 
     def __init__(self, settings: DetectorSettings) -> None:
@@ -82,14 +82,6 @@ class Pictures:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pictures", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # -- what the hub's thread calls ----------------------------------------------------------------------------
 

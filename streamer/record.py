@@ -16,9 +16,8 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.frame import Series
 from braggwatch.streamer.feed_messages import RecordState
 from braggwatch.streamer.messages import Result, State
@@ -51,7 +50,7 @@ _RESULT_BYTES = 800
 _CRYSTAL_BYTES = 800
 
 
-class Record:
+class Record(Closing):
     """Writes what becomes of every frame; the methods are called by one thread, the hub's."""
 
     def __init__(self, path: str | Path, *, limit_bytes: int = LIMIT_BYTES) -> None:
@@ -73,14 +72,6 @@ class Record:
         self._give_up_at = float("inf")
         self._thread = threading.Thread(target=self._write_until_closed, name="record", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def begin_run(self, series: Series, time: float) -> None:
         """Note that a series began at `time` (s since 1970); the same key again brings its header up to date."""

@@ -11,11 +11,11 @@ import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
+from braggwatch.processing.closing import Closing
 from braggwatch.streamer.archive import Archive
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import Dump, Mark, Notice, RecordState, Status
@@ -43,7 +43,7 @@ _CHANGED = re.compile(r"# changed by [^\n]*?: ([^\n]*)")
 """How the text of settings begins that were changed while frames came."""
 
 
-class RecordFeed:
+class RecordFeed(Closing):
     """Reads a record and its dumps, and says on a feed what their processor said last; an archive is beside it.
 
     Everything is opened for reading only; the one thing that is ever written are tags that a viewer gives. A record
@@ -76,14 +76,6 @@ class RecordFeed:
     def address(self) -> str:
         """Where viewers find the feed."""
         return self._feed.address
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the feed; reading that is under way is given up."""

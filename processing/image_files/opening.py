@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.frame import Frame, Series
 from braggwatch.processing.image_files.error import ImageFileError
 from braggwatch.processing.image_files.hdf5_stack import Hdf5Stack
@@ -27,7 +27,7 @@ class _Images(Protocol):
     def close(self) -> None: ...
 
 
-class ImageSeries:
+class ImageSeries(Closing):
     """The images of one HDF5 file, or of consecutive single-image files of one folder and kind; a context manager."""
 
     def __init__(self, paths: Sequence[Path], *, key: str, number: int, dataset: str | None = None) -> None:
@@ -62,14 +62,6 @@ class ImageSeries:
     def close(self) -> None:
         """Close the files."""
         self._images.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_image_files(

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import zmq
 from pydantic import BaseModel, ConfigDict, Field
 
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.frame import Event, Refused, SeriesEnd
 from braggwatch.processing.image_files import ImageFileError, ImageSeries, files_of_series, find_files
 
@@ -34,7 +34,7 @@ class FilesSettings(BaseModel):
     rate: float | None = Field(default=None, gt=0, description="Frames per s; as fast as they are taken if left out.")
 
 
-class FilesSource:
+class FilesSource(Closing):
     """Reads files in a thread and says what a detector would have said; reading waits for whoever takes the frames.
 
     A file or image that cannot be read is a `Refused` event, and the next one follows. Raises ImageFileError at once
@@ -90,14 +90,6 @@ class FilesSource:
         self._thread.join()
         self._taker.close(linger=0)
         self._context.term()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self) -> None:
         self._bell = self._context.socket(zmq.PUSH)

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import zmq
 
+from braggwatch.processing.closing import Closing
 from braggwatch.processing.frame import Event, Refused
 from braggwatch.streamer.sources.bad_message import BadMessageError
 from braggwatch.streamer.sources.connection import Connection
@@ -18,7 +18,7 @@ Decode = Callable[[list[Any]], Message | str]
 """From the parts of a message to what it says, or to the kind of one that is of no use; may raise BadMessageError."""
 
 
-class PullSource:
+class PullSource(Closing):
     """Reads a detector that pushes: one PULL socket for each of its addresses.
 
     PULL, never SUB: the detector waits for us when our queues are full, and nothing is lost unseen. The other side of
@@ -105,11 +105,3 @@ class PullSource:
         for socket in self._sockets:
             socket.close()
         self._context.term()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -1,0 +1,17 @@
+"""Things that are used in a ``with`` statement and closed at its end."""
+
+from typing import Self
+
+
+class Closing:
+    """Lends ``with`` to a class that has `close`, which may be called more than once."""
+
+    def close(self) -> object:
+        """Give back what was opened."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
