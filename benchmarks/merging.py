@@ -60,8 +60,8 @@ def merge_lysozyme(n: int) -> None:
                 part = (d <= shell.d_max) & (d > shell.d_min)
                 print(
                     f"    {shell.d_max:5.2f} - {shell.d_min:.2f} A  {shell.completeness:7.2%}"
-                    f"  {shell.multiplicity:5.1f}  I/sigma {shell.snr:5.1f}  CC1/2 {shell.cc_half:.3f}  CC* {shell.cc_star:.3f}"
-                    f"  R_split {shell.r_split:.3f}  CC with the truth "
+                    f"  {shell.multiplicity:5.1f}  I/sigma {shell.snr:5.1f}  CC1/2 {shell.cc_half:.3f}"
+                    f"  CC* {shell.cc_star:.3f}  R_split {shell.r_split:.3f}  CC with the truth "
                     f"{np.corrcoef(merged.intensity[part], true[part])[0, 1]:.3f}"
                 )
 

@@ -34,8 +34,8 @@ class AsymmetricUnit:
         if math.prod(map(int, shape)) > MAX_INDICES:
             raise ValueError(
                 f"a cell of {cell.volume:.3g} cubic Angstrom has Miller indices to {self._limits.tolist()} at {d_min} "
-                f"A, which makes a table of {math.prod(map(int, shape)):.3g} entries, at most {MAX_INDICES} are allowed: "
-                "choose a larger d_min"
+                f"A, which makes a table of {math.prod(map(int, shape)):.3g} entries, at most {MAX_INDICES} are "
+                "allowed: choose a larger d_min"
             )
         hkl = gemmi.make_miller_array(cell.gemmi_cell, cell.group, d_min)
         hkl = hkl[~cell.is_absent(hkl)]

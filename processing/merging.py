@@ -79,7 +79,7 @@ class Merger:
     ) -> None:
         """Get ready for crystals of a cell, whose space group counts, to `d_min` in Angstrom.
 
-        `n_shells`: of the statistics, 1 to 100. Takes about 110 bytes a unique reflection and 4 a Miller index. Raises
+        `n_shells`: of the statistics, 1 to 100. Takes about 140 bytes a unique reflection and 4 a Miller index. Raises
         ValueError for values that make no sense and where the reflections are too many (see `AsymmetricUnit`).
         """
         if not 1 <= n_shells <= 100:
@@ -291,7 +291,7 @@ class Merger:
         middle = float(np.median(found))
         if not middle > 0.0:
             return [1.0] * len(crystals)
-        return (np.clip(found / middle, LEAST_START, 1.0 / LEAST_START) * middle).tolist()
+        return [float(k) for k in np.clip(found / middle, LEAST_START, 1.0 / LEAST_START) * middle]
 
     def _clustered(self, crystals: list[Observations]) -> Clustering:
         starts = np.concatenate([[0], np.cumsum([len(crystal.intensity) for crystal in crystals])])

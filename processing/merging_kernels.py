@@ -3,7 +3,8 @@
 An observation is ``I = g J`` with J the merged intensity and g the crystal's scale, ``g = k exp(-B / (2 d²))``, times
 the partiality where that counts. Merged are the ``I / g`` with weights g: ``sum I / sum g``, which is what maximum
 likelihood says for counts. Sums are ``(2, n)`` arrays, a row for each half: `count` (int32), `weight` (sum of g),
-`mean`, `spread` (weighted sum of squares about the mean) and `noise` (sum of the observations' own variances).
+`mean`, `squares`, `products` and `weights2` (sums of I², g I and g²) and `noise` (sum of the observations' own
+variances).
 """
 
 import math
@@ -182,32 +183,35 @@ def deviations(index, intensity, sigma, partiality, k, shell, shell_sum, shell_w
 
 
 @njit(nogil=True, cache=True)
+def residual(mean, squares, products, weights2, h):  # type: ignore[no-untyped-def]
+    """Return ``sum (I - g mean)²`` over both halves' observations."""
+    i2, gi, g2 = squares[0, h] + squares[1, h], products[0, h] + products[1, h], weights2[0, h] + weights2[1, h]
+    return max(i2 - 2.0 * mean * gi + mean * mean * g2, 0.0)
+
+
+@njit(nogil=True, cache=True)
 def add(  # type: ignore[no-untyped-def]
     index, intensity, sigma, partiality, inverse_d, k, b, half, shell, shell_sum, shell_weight,
-    count, weight, mean, spread, noise,
+    count, weight, mean, squares, products, weights2, noise,
 ):  # fmt: skip
-    """Add a crystal's observations to one half and return how many were rejected as outliers.
-
-    Mean and spread are kept up to date as in D. H. D. West, Comm. ACM 22, 532 (1979).
-    """
+    """Add a crystal's observations to one half and return how many were rejected as outliers."""
     rejected = 0
     for i in range(index.shape[0]):
         h = index[i]
         g = k * math.exp(-0.5 * b * inverse_d[h] * inverse_d[h]) * partiality[i]
-        value = intensity[i] / g
-        number, total, average = pooled(count, weight, mean, h)
+        number, _total, average = pooled(count, weight, mean, h)
         if number >= FEWEST_FOR_REJECTION:
-            apart = mean[0, h] - mean[1, h]
-            about = spread[0, h] + spread[1, h] + apart * apart * weight[0, h] * weight[1, h] / total
-            variance = about / (number - 1) / g + (sigma[i] / g) ** 2
-            if (value - average) ** 2 > REJECT_BEYOND * REJECT_BEYOND * variance:
+            about = residual(average, squares, products, weights2, h) / (weights2[0, h] + weights2[1, h])
+            variance = about * number / (number - 1) * g * g + sigma[i] * sigma[i]
+            if (intensity[i] - g * average) ** 2 > REJECT_BEYOND * REJECT_BEYOND * variance:
                 rejected += 1
                 continue
         count[half, h] += 1
         weight[half, h] += g
-        delta = value - mean[half, h]
-        mean[half, h] += delta * g / weight[half, h]
-        spread[half, h] += g * delta * (value - mean[half, h])
+        mean[half, h] += (intensity[i] - g * mean[half, h]) / weight[half, h]
+        squares[half, h] += intensity[i] * intensity[i]
+        products[half, h] += g * intensity[i]
+        weights2[half, h] += g * g
         noise[half, h] += sigma[i] * sigma[i]
         shell_sum[shell[h]] += intensity[i]
         shell_weight[shell[h]] += g
@@ -215,11 +219,12 @@ def add(  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def join_halves(count, weight, mean, spread, noise, intensity, sigma, number):  # type: ignore[no-untyped-def]
+def join_halves(count, weight, mean, squares, products, weights2, noise, intensity, sigma, number):  # type: ignore[no-untyped-def]
     """Write the merged intensity, its standard deviation and the number of observations of each reflection.
 
-    The variance follows from the observations' spread; their own variances are its lower limit, and all that there is
-    to say for a single observation. NaN for reflections never observed.
+    The variance is ``n / (n - 1) sum (I - g J)² / (sum g)²``, which holds whatever the observations' own variances are
+    (H. White, Econometrica 48, 817, 1980); these are its lower limit, and all that there is to say for a single
+    observation. NaN for reflections never observed.
     """
     for h in range(count.shape[1]):
         number[h], total, average = pooled(count, weight, mean, h)
@@ -227,9 +232,8 @@ def join_halves(count, weight, mean, spread, noise, intensity, sigma, number):  
             intensity[h], sigma[h] = math.nan, math.nan
             continue
         intensity[h] = average
-        variance = (noise[0, h] + noise[1, h]) / (total * total)
+        variance = noise[0, h] + noise[1, h]
         if number[h] > 1:
-            apart = mean[0, h] - mean[1, h]
-            about = spread[0, h] + spread[1, h] + apart * apart * weight[0, h] * weight[1, h] / total
-            variance = max(variance, about / (number[h] - 1) / total)
-        sigma[h] = math.sqrt(variance)
+            about = residual(average, squares, products, weights2, h)
+            variance = max(variance, about * number[h] / (number[h] - 1))
+        sigma[h] = math.sqrt(variance) / total

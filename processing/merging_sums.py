@@ -48,7 +48,7 @@ class MergingSums:
         self.unit, self._scaling = unit, scaling
         self.count = np.zeros((2, n), np.int32)
         """Number of observations."""
-        self.weight, self.mean, self.spread, self.noise = np.zeros((4, 2, n))
+        self.weight, self.mean, self.squares, self.products, self.weights2, self.noise = np.zeros((6, 2, n))
         self.shell_sum, self.shell_weight = np.zeros((2, _N_SHELLS))
         edges = shell_edges(unit.inverse_d, _N_SHELLS, unit.d_min)
         self._shell = np.clip(np.searchsorted(edges, unit.inverse_d, side="right") - 1, 0, _N_SHELLS - 1)
@@ -63,7 +63,7 @@ class MergingSums:
         rejected = kernels.add(
             known.index[setting], known.intensity, known.sigma, known.partiality, self.unit.inverse_d, k, b,
             known.half, self._shell, self.shell_sum, self.shell_weight, self.count, self.weight, self.mean,
-            self.spread, self.noise,
+            self.squares, self.products, self.weights2, self.noise,
         )  # fmt: skip
         return len(known.intensity) - rejected, rejected
 
@@ -111,5 +111,8 @@ class MergingSums:
         """Return merged intensity, its sigma and the number of observations, ``(n,)``; NaN where there is none."""
         n = len(self.unit)
         intensity, sigma, number = np.empty(n), np.empty(n), np.empty(n, np.int32)
-        kernels.join_halves(self.count, self.weight, self.mean, self.spread, self.noise, intensity, sigma, number)
+        kernels.join_halves(
+            self.count, self.weight, self.mean, self.squares, self.products, self.weights2, self.noise,
+            intensity, sigma, number,
+        )  # fmt: skip
         return intensity, sigma, number
