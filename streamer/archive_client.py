@@ -13,7 +13,7 @@ import zmq
 from braggwatch.processing.closing import Closing
 from braggwatch.processing.frame import image_nbytes
 from braggwatch.streamer.archive_messages import MAX_OUT, Answer, Refusal, Request, Shot, ShotWanted
-from braggwatch.streamer.feed_client import snapshot_address
+from braggwatch.streamer.feed_client import notice_dead_connections, snapshot_address
 from braggwatch.streamer.messages import unpack_peaks
 from braggwatch.streamer.picture_messages import MAX_PIXELS, ShotImage
 
@@ -171,9 +171,7 @@ class ArchiveClient(Closing):
         socket.setsockopt(zmq.SNDHWM, 2 * MAX_OUT)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-        # Finds out about a connection that died without a word.
-        socket.setsockopt(zmq.HEARTBEAT_IVL, 2000)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 4000)
+        notice_dead_connections(socket)
         socket.connect(self._address)
 
     def _disconnect(self) -> None:

@@ -155,9 +155,7 @@ class FeedClient(Closing):
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-        # Finds out about a connection that died without a word.
-        socket.setsockopt(zmq.HEARTBEAT_IVL, 2000)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 4000)
+        notice_dead_connections(socket)
 
     def _take(self, parts: Sequence[bytes]) -> list[Message]:
         """Decode one message and keep it, if it is newer than what is known; returns it, or nothing."""
@@ -247,6 +245,21 @@ class FeedClient(Closing):
         with contextlib.suppress(zmq.ZMQError):
             self._subscriber.disconnect(self.address)
         self._subscriber.connect(self.address)
+
+
+def notice_dead_connections(socket: zmq.Socket[bytes]) -> None:
+    """Have a connection end, and be made again, whose other end went without a word, by TCP's own means.
+
+    ZeroMQ's heartbeats would do so too, but abort the whole program when a viewer was too busy to read for some
+    seconds: libzmq issues 3937 and 4767.
+    """
+    for option, value in (
+        (zmq.TCP_KEEPALIVE, 1),
+        (zmq.TCP_KEEPALIVE_IDLE, 2),
+        (zmq.TCP_KEEPALIVE_INTVL, 1),
+        (zmq.TCP_KEEPALIVE_CNT, 3),
+    ):
+        socket.setsockopt(option, value)
 
 
 def snapshot_address(feed: str, told: str) -> str | None:

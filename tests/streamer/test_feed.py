@@ -1,5 +1,7 @@
 """The feed between a processor and its viewers, over real sockets."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -335,3 +337,38 @@ def test_a_ledger_knows_whether_it_adds_up() -> None:
     assert Ledger.of(states, total=10).balanced
     assert not Ledger.of(states, total=11).balanced
     assert Ledger.of(states, total=10).counts[State.INDEXED] == 0
+
+
+SLOW_VIEWER = """
+import sys
+import subprocess
+import sys
+import time
+from braggwatch.streamer.feed_client import FeedClient
+
+with FeedClient(sys.argv[1]) as client:
+    while client.status is None:
+        client.poll(0.1)
+    print("heard", flush=True)
+    time.sleep(9)
+    heard = client.status.totals.total
+    end = time.monotonic() + 20
+    while client.status is None or client.status.totals.total <= heard + 1000:
+        client.poll(0.1)
+        assert time.monotonic() < end, client.problems
+    print("caught up", flush=True)
+"""
+
+
+def test_a_viewer_that_was_held_up_for_long_catches_up() -> None:
+    with Feed(ANY_PORT) as feed:
+        command = [sys.executable, "-c", SLOW_VIEWER, feed.address]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as viewer:
+            for n in range(1_000_000):
+                feed.publish(status(n, source="x" * 20_000))
+                feed.serve()
+                time.sleep(0.005)
+                if viewer.poll() is not None:
+                    break
+            assert viewer.stdout is not None
+            assert (viewer.returncode, viewer.stdout.read()) == (0, "heard\ncaught up\n")
