@@ -52,7 +52,7 @@ def merge_lysozyme(n: int) -> None:
         print(
             f"{str(options) if options else 'as it comes':30} {n / took:7.0f} crystals/s, statistics in "
             f"{took_statistics * 1e3:.1f} ms, CC with the truth {np.corrcoef(merged.intensity, true)[0, 1]:.4f}, "
-            f"CC1/2 {found.overall.cc_half:.4f}, R_split {found.overall.r_split:.3f}, 0.5 at {found.resolution(0.5)} A"
+            f"CC1/2 {found.overall.cc_half:.4f}, R_split {found.overall.r_split:.3f}, above 0.5 to {found.resolution(0.5):.2f} A"
         )
         if not options:
             d = merged.cell.d_spacing(merged.hkl)
@@ -82,10 +82,14 @@ def settle_settings(n: int) -> None:
                 settled = merger.is_settled
                 found = merger.add(turned(reflections, merger.settings[true].rotation), "s", number)
                 table[true, found.setting] += settled
+            right = (
+                f"right for {table.max(axis=1).sum() / table.sum():.1%} of {table.sum()} crystals after start-up"
+                if table.sum()
+                else "not yet clear"
+            )
             print(
-                f"{cell.space_group}, {photons:.0f} photons, {len(merger.settings)} settings: right for "
-                f"{table.max(axis=1).sum() / max(table.sum(), 1):.1%} of {table.sum()} crystals after start-up, whose "
-                f"halves agreed on {merger.agreement:.1%}"
+                f"{cell.space_group}, {photons:.0f} photons, {len(merger.settings)} settings: {right}; halves agreed on "
+                f"{merger.agreement:.1%}"
             )
 
 
@@ -130,7 +134,9 @@ def run_experiment(seed: int) -> Experiment | None:
 
 
 def foretell(n: int) -> None:
-    inside, ratios, seed = [], [], 0
+    inside: list[bool] = []
+    ratios: list[float] = []
+    seed = 0
     while len(inside) < n:
         experiment = run_experiment(seed)
         seed += 1

@@ -91,7 +91,9 @@ def shell_edges(inverse_d: F64, n_shells: int, d_min: float) -> F64:
     `inverse_d` are those of all possible reflections in ascending order, 1/Angstrom; the first is where shells begin.
     """
     first = float(inverse_d[0]) * (1.0 - 1e-9) if len(inverse_d) else 0.0
-    return np.asarray(np.linspace(first**3, (1.0 / d_min) ** 3, n_shells + 1) ** (1.0 / 3.0))
+    edges = np.linspace(first**3, (1.0 / d_min) ** 3, n_shells + 1) ** (1.0 / 3.0)
+    edges[-1] = 1.0 / d_min  # as it was given, without the roots' rounding
+    return np.asarray(edges)
 
 
 def statistics(

@@ -26,7 +26,7 @@ LONGEST_START_UP = 1024
 """Where indexing is ambiguous they are kept until their settings are clear, but no more than so many."""
 CLEAR = 0.95
 """Settings are clear when two halves of the crystals agree on so many of them."""
-LEAST_PARTIALITY = 0.05
+LEAST_PARTIALITY = 0.2
 """Where partialities count, reflections of less are left out: the model says too little of them."""
 _CYCLES = 3
 
