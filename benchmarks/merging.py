@@ -52,7 +52,8 @@ def merge_lysozyme(n: int) -> None:
         print(
             f"{str(options) if options else 'as it comes':30} {n / took:7.0f} crystals/s, statistics in "
             f"{took_statistics * 1e3:.1f} ms, CC with the truth {np.corrcoef(merged.intensity, true)[0, 1]:.4f}, "
-            f"CC1/2 {found.overall.cc_half:.4f}, R_split {found.overall.r_split:.3f}, above 0.5 to {found.resolution(0.5):.2f} A"
+            f"CC1/2 {found.overall.cc_half:.4f}, R_split {found.overall.r_split:.3f}, "
+            f"above 0.5 to {found.resolution(0.5):.2f} A"
         )
         if not options:
             d = merged.cell.d_spacing(merged.hkl)
@@ -88,8 +89,8 @@ def settle_settings(n: int) -> None:
                 else "not yet clear"
             )
             print(
-                f"{cell.space_group}, {photons:.0f} photons, {len(merger.settings)} settings: {right}; halves agreed on "
-                f"{merger.agreement:.1%}"
+                f"{cell.space_group}, {photons:.0f} photons, {len(merger.settings)} settings: {right}; halves agreed "
+                f"on {merger.agreement:.1%}"
             )
 
 
