@@ -1,5 +1,6 @@
 """All hits that are known, as columns: what tables, histograms and maps are drawn from."""
 
+import sys
 from collections.abc import Iterable
 
 import msgspec
@@ -20,6 +21,9 @@ HIT = np.dtype(
 LATTICE = np.dtype([("hit", "i8"), ("cell", "f4", 6), ("A", "f4", (3, 3)), ("n_indexed", "i4"), ("rmsd_px", "f4")])
 """One lattice; `hit` is the row of its hit in `HitColumns.hits`; `cell` in Angstrom and degrees; `A` in Angstrom."""
 
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(HitRow)
+
 
 class HitColumns:
     """Grows as the archive tells of more hits; rows stay where they are."""
@@ -28,7 +32,9 @@ class HitColumns:
         self._hits = np.empty(1024, HIT)
         self._lattices = np.empty(1024, LATTICE)
         self._n_hits = self._n_lattices = 0
-        self._rows: list[HitRow] = []
+        # Packed, a row takes a fifth of the memory: there may be hundreds of thousands.
+        self._rows: list[bytes] = []
+        self._keys: list[ShotKey] = []
         self._row_of: dict[ShotKey, int] = {}
         self.last = 0
         """What to ask the archive for next: what comes after this id."""
@@ -48,12 +54,11 @@ class HitColumns:
 
     def row(self, index: int) -> HitRow:
         """Return all that the archive said of a hit."""
-        return self._rows[index]
+        return _decoder.decode(self._rows[index])
 
     def key(self, index: int) -> ShotKey:
         """Return which shot a row is."""
-        row = self._rows[index]
-        return ShotKey(row.series, row.number)
+        return self._keys[index]
 
     def find(self, key: ShotKey) -> int | None:
         """Return a shot's row; None where it is no hit that is known."""
@@ -63,11 +68,12 @@ class HitColumns:
         """Add hits; one that is known already is left as it is."""
         for row in rows:
             self.last = max(self.last, row.id)
-            key = ShotKey(row.series, row.number)
+            key = ShotKey(sys.intern(row.series), row.number)
             if key in self._row_of:
                 continue
             self._row_of[key] = self._n_hits
-            self._rows.append(row)
+            self._keys.append(key)
+            self._rows.append(_encoder.encode(row))
             for crystal in row.crystals:
                 self._append_lattice(
                     (self._n_hits, crystal.cell, np.reshape(crystal.A, (3, 3)), crystal.n_indexed, crystal.rmsd_px)
@@ -78,7 +84,7 @@ class HitColumns:
         """Note what tags a shot has now; return its row, None where it is no hit that is known."""
         row = self.find(key)
         if row is not None:
-            self._rows[row] = msgspec.structs.replace(self._rows[row], tags=tags)
+            self._rows[row] = _encoder.encode(msgspec.structs.replace(self.row(row), tags=tags))
         return row
 
     def _append_hit(self, row: HitRow) -> None:
