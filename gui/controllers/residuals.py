@@ -105,7 +105,7 @@ class ResidualsController:
             self._add(self._waiting.popleft(), detector)
         self._shown = [name for name, part in self._parts.items() if part.n >= FEWEST]
         if not self._shown:
-            self._view.show_empty("No residuals yet: waiting for indexed shots.")
+            self._view.show_empty(_why_empty(self._n_shots))
             return
         self._view.show_map(self._map([self._parts[name] for name in self._shown]))
 
@@ -144,18 +144,33 @@ class ResidualsController:
         shifts = np.array([part.shift for part in parts]) / n[:, None]
         squares = np.array([part.squares for part in parts])
         off = np.linalg.norm(shifts, axis=1)
-        mean = np.average(shifts, axis=0, weights=n)
         worst = int(np.argmax(off))
         return ResidualsMap(
             tuple(self._shown), np.array([part.place for part in parts]) / n[:, None], shifts, np.sqrt(squares / n), n,
-            f"RMSD {np.sqrt(squares.sum() / n.sum()):.2f} px · mean x {mean[0]:+.2f} y {mean[1]:+.2f} px · "
-            f"{count(int(n.sum()))} spots of {count(self._n_shots)} shots",
-            f"most off: {self._shown[worst]} by {off[worst]:.2f} px",
+            self._summary(), f"most off: {self._shown[worst]} by {off[worst]:.2f} px",
         )  # fmt: skip
+
+    def _summary(self) -> str:
+        """Say what holds for all spots, those of parts among them that have too few to be shown."""
+        parts = self._parts.values()
+        n = sum(part.n for part in parts)
+        rmsd = np.sqrt(sum(part.squares for part in parts) / n)
+        x, y = np.sum([part.shift for part in parts], axis=0) / n
+        return f"RMSD {rmsd:.2f} px · mean x {x:+.2f} y {y:+.2f} px · {count(n)} spots of {_shots(self._n_shots)}"
 
     def _open(self, row: int) -> None:
         if 0 <= row < len(self._shown):
             self._monitor.select(list(dict.fromkeys(reversed(self._parts[self._shown[row]].shots))))
+
+
+def _shots(n: int) -> str:
+    return f"{count(n)} {'shot' if n == 1 else 'shots'}"
+
+
+def _why_empty(n_shots: int) -> str:
+    if not n_shots:
+        return "No residuals yet: waiting for indexed shots."
+    return f"No residuals yet: no part of the detector has {FEWEST} spots of {_shots(n_shots)}."
 
 
 def _pixel_size(detector: Detector) -> float:

@@ -97,6 +97,23 @@ def test_one_panel_is_shown_in_tiles() -> None:
     assert np.abs(drawn.shifts).max() < 0.1 and drawn.rmsd.max() < 0.1
 
 
+def test_parts_with_few_spots_are_not_drawn_but_count_and_without_any_other_the_panel_says_so() -> None:
+    detector = one_panel()
+    monitor, view, controller = controlled(detector)
+    few = indexed_shot(1, detector)
+    few = msgspec.structs.replace(
+        few, result=msgspec.structs.replace(few.result, peaks=few.result.peaks[: 4 * PEAK.itemsize])
+    )
+    monitor.take([few])
+    controller.refresh()
+    assert view.told["empty"] == "No residuals yet: no part of the detector has 5 spots of 1 shot."
+    monitor.take([indexed_shot(2, detector)])
+    controller.refresh()
+    n = 4 + len(indexed_shot(2, detector).result.peaks) // PEAK.itemsize
+    assert view.told["drawn"].summary.endswith(f" · {n} spots of 2 shots")
+    assert view.told["drawn"].n_spots.sum() < n
+
+
 def test_another_geometry_begins_anew_and_shots_of_another_run_are_left_out() -> None:
     detector = two_panels()
     monitor, view, controller = controlled(detector)
