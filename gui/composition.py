@@ -4,6 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from PyQt5.QtCore import QFileInfo, QUrl
+from PyQt5.QtGui import QDesktopServices
+
 from braggwatch.gui.complaints import Complaints
 from braggwatch.gui.controllers.cells import CellsController
 from braggwatch.gui.controllers.controller import Controller
@@ -44,6 +47,7 @@ from braggwatch.gui.panels.strip import StripPanel
 from braggwatch.gui.panels.tuning import TuningPanel
 from braggwatch.gui.pulse import Pulse
 from braggwatch.gui.window import Window
+from braggwatch.streamer.wording import plain
 
 View = TypeVar("View", bound=Panel)
 
@@ -55,11 +59,10 @@ class Composition:
         """Put it together, unseen; `memory` is the file where the layout is remembered."""
         self.monitor = monitor = Monitor(link)
         self.complaints = Complaints(monitor)
-        strip, image, tuning = StripPanel(), ImagePanel(), TuningPanel()
+        strip, image, tuning, hits = StripPanel(), ImagePanel(), TuningPanel(), HitsPanel()
         self._image, self._tuning = ImageController(monitor, image), TuningController(monitor, tuning)
         self._tuning.trial_peaks.connect(self._image.set_trial_peaks)
         self._tuning.trial_cleared.connect(self._image.clear_trial_peaks)
-        self._tuning.pixels_above.connect(self._image.set_pixels_above)
         self._tuning.pixels_above.connect(self._image.set_pixels_above)
         docked: list[tuple[Panel, Controller]] = [
             (image, self._image),
@@ -69,7 +72,7 @@ class Composition:
             _with(FilmStripPanel(), FilmStripController, monitor),
             _with(HeadlinePanel(), HeadlineController, monitor),
             _with(HealthPanel(), HealthController, monitor),
-            _with(HitsPanel(), HitsController, monitor),
+            _with(hits, HitsController, monitor),
             _with(LedgerPanel(), LedgerController, monitor),
             _with(OrientationsPanel(), OrientationsController, monitor),
             _with(PeakogramPanel(), PeakogramController, monitor),
@@ -82,6 +85,7 @@ class Composition:
         self.window = Window(monitor, strip, [panel for panel, _ in docked], memory)
         strip.theme_wanted.connect(self.window.menus.by_name["light"].toggle)
         strip.help_wanted.connect(self.window.overview.toggle)
+        hits.folder_wanted.connect(self._open_folder)
         add_image_actions(self.window.menus, image)
         self.pulse = Pulse(monitor, link, self.complaints)
         self.pulse.use(self.panels)
@@ -93,6 +97,14 @@ class Composition:
         self.window.restore()
         self.window.show()
         self.pulse.start()
+
+    def _open_folder(self, path: str) -> None:
+        """Open a folder of dumps in the desktop's file browser; the record may come from another machine."""
+        folder = QFileInfo(path)
+        if not folder.isDir():
+            self.monitor.said.emit(f"the folder {plain(path, 500)} is not on this machine")
+        elif not QDesktopServices.openUrl(QUrl.fromLocalFile(folder.absoluteFilePath())):
+            self.monitor.said.emit(f"no program on this machine opens the folder {plain(path, 500)}")
 
     def _leave_tuning(self, seen: bool) -> None:
         if not seen:

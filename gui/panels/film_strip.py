@@ -65,7 +65,8 @@ class Strip(QAbstractScrollArea):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._films: Sequence[Film] = ()
+        self.films: Sequence[Film] = ()
+        """What is shown, oldest first."""
         self._pixmaps: dict[ShotKey, tuple[Thumbnail, QPixmap]] = {}
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -83,9 +84,9 @@ class Strip(QAbstractScrollArea):
         """Show these shots, oldest first."""
         bar = self.horizontalScrollBar()
         at_end, before = bar.value() >= bar.maximum(), self._shown()
-        first = self._films[self._at(0)] if self._films else None
+        first = self.films[self._at(0)] if self.films else None
         left = bar.value() - self._at(0) * self._width()
-        self._films = films
+        self.films = films
         self._set_range()
         place = next((i for i, film in enumerate(films) if first is not None and film.key == first.key), 0)
         bar.setValue(bar.maximum() if at_end else place * self._width() + left)
@@ -96,10 +97,10 @@ class Strip(QAbstractScrollArea):
         self.viewport().update()
 
     def _shown(self) -> ShotKey | None:
-        return next((film.key for film in self._films if film.shown), None)
+        return next((film.key for film in self.films if film.shown), None)
 
     def _bring_into_sight(self, key: ShotKey | None) -> None:
-        place = next((i for i, film in enumerate(self._films) if film.key == key), None)
+        place = next((i for i, film in enumerate(self.films) if film.key == key), None)
         if place is not None:
             bar, left = self.horizontalScrollBar(), place * self._width()
             bar.setValue(min(max(bar.value(), left + self._width() - self.viewport().width()), left))
@@ -120,7 +121,7 @@ class Strip(QAbstractScrollArea):
 
     def _set_range(self) -> None:
         bar, width = self.horizontalScrollBar(), self.viewport().width()
-        bar.setRange(0, max(len(self._films) * self._width() - width, 0))
+        bar.setRange(0, max(len(self.films) * self._width() - width, 0))
         bar.setPageStep(width)
         bar.setSingleStep(self._width())
 
@@ -148,14 +149,14 @@ class Strip(QAbstractScrollArea):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Choose the shot under the mouse."""
         place = self._at(event.x())
-        if event.button() == Qt.MouseButton.LeftButton and place < len(self._films):
-            self.film_chosen.emit(self._films[place].key)
+        if event.button() == Qt.MouseButton.LeftButton and place < len(self.films):
+            self.film_chosen.emit(self.films[place].key)
 
     def viewportEvent(self, event: QEvent) -> bool:
         """Say what is known of the shot under the mouse."""
         if isinstance(event, QHelpEvent):
             place = self._at(event.x())
-            about = self._films[place].about if place < len(self._films) else ""
+            about = self.films[place].about if place < len(self.films) else ""
             QToolTip.showText(event.globalPos(), about, self.viewport())
             return True
         return super().viewportEvent(event)
@@ -166,9 +167,9 @@ class Strip(QAbstractScrollArea):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.fillRect(self.viewport().rect(), QColor(self._theme.panel))
-        last = min(self._at(self.viewport().width()) + 1, len(self._films))
+        last = min(self._at(self.viewport().width()) + 1, len(self.films))
         for place in range(self._at(0), last):
-            self._paint(painter, self._films[place], self.rect_of(place))
+            self._paint(painter, self.films[place], self.rect_of(place))
 
     def _paint(self, painter: QPainter, film: Film, where: QRect) -> None:
         theme, size = self._theme, self._picture_px()

@@ -115,6 +115,11 @@ def small_pool() -> StillPool:
     return prepare_pool(_small_simulator(), 12, 0.5, seed=2)
 
 
+def mixed_pool() -> StillPool:
+    """24 stills on the same detector: blanks, hits of one lattice, and a quarter of all with two lattices."""
+    return prepare_pool(_small_simulator(), 24, 0.6, double_fraction=0.4, seed=5)
+
+
 def blank_pool() -> StillPool:
     """Four stills on the same detector, none of them a hit."""
     return prepare_pool(_small_simulator(), 4, 0.0, seed=3)

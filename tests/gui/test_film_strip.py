@@ -33,7 +33,7 @@ class Bench:
         self.controller.refresh()
 
     def numbers(self) -> list[int]:
-        return [film.key.number for film in self.strip._films]
+        return [film.key.number for film in self.strip.films]
 
     def place(self, number: int) -> QPoint:
         centre: QPoint = self.strip.rect_of(self.numbers().index(number)).center()
@@ -61,7 +61,7 @@ def test_a_film_says_its_state_as_colour_and_word_with_spots_and_resolution(benc
     result = msgspec.structs.replace(double.result, crystals=double.result.crystals * 2, resolution=None)
     bench.monitor.take([msgspec.structs.replace(double, result=result)])
     bench.controller.refresh()
-    films = bench.strip._films
+    films = bench.strip.films
     assert [(film.meaning, film.word) for film in films] == [
         ("indexed", "indexed"), ("hit", "hit"), ("multi_lattice", "2 lattices")]  # fmt: skip
     assert films[0].lines == ("1", "40 spots · 2.10 Å")
@@ -71,19 +71,19 @@ def test_a_film_says_its_state_as_colour_and_word_with_spots_and_resolution(benc
 
 def test_pictures_come_when_they_are_made_and_only_once(bench: Bench, qtbot: QtBot) -> None:
     bench.take(1, 2)
-    assert [film.picture for film in bench.strip._films] == [None, None]
+    assert [film.picture for film in bench.strip.films] == [None, None]
     bench.monitor.take([geometry()])
     bench.controller.refresh()
 
     def all_there() -> bool:
         bench.controller.refresh()
-        return all(film.picture is not None for film in bench.strip._films)
+        return all(film.picture is not None for film in bench.strip.films)
 
     qtbot.waitUntil(all_there, timeout=30_000)
-    before = [film.picture for film in bench.strip._films]
+    before = [film.picture for film in bench.strip.films]
     bench.take(3)
     qtbot.waitUntil(all_there, timeout=30_000)
-    after = [film.picture for film in bench.strip._films]
+    after = [film.picture for film in bench.strip.films]
     assert after[0] is before[0] and after[1] is before[1]
 
 
@@ -94,7 +94,7 @@ def test_a_click_shows_the_shot_and_steps_go_along_the_strip(bench: Bench, qtbot
     bench.monitor.step(1)
     assert bench.monitor.selected == ShotKey("run-1", 9)
     bench.controller.refresh()
-    assert [film.shown for film in bench.strip._films] == [False, False, True]
+    assert [film.shown for film in bench.strip.films] == [False, False, True]
 
 
 def test_a_click_beside_the_films_does_nothing(bench: Bench, qtbot: QtBot) -> None:
@@ -120,7 +120,7 @@ def test_a_shot_that_is_chosen_elsewhere_is_brought_into_sight(bench: Bench) -> 
     bench.monitor.select([ShotKey("run-1", 3)])
     bench.controller.refresh()
     assert bench.strip.viewport().rect().contains(bench.place(3))
-    assert [film.key.number for film in bench.strip._films if film.shown] == [3]
+    assert [film.key.number for film in bench.strip.films if film.shown] == [3]
 
 
 def test_an_empty_strip_says_what_is_waited_for(bench: Bench) -> None:
@@ -148,4 +148,4 @@ def test_the_mouse_tells_about_the_shot_under_it(bench: Bench, qtbot: QtBot) -> 
     at = bench.place(7)
     event = QHelpEvent(QHelpEvent.Type.ToolTip, at, bench.strip.viewport().mapToGlobal(at))
     assert bench.strip.viewportEvent(event)
-    assert bench.strip._films[0].about.startswith("Frame 7, ")
+    assert bench.strip.films[0].about.startswith("Frame 7, ")
