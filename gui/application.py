@@ -1,5 +1,6 @@
 """The program: Qt, the link to the processor, the monitor and the window, put together."""
 
+import gc
 import logging
 import os
 import signal
@@ -31,6 +32,8 @@ def run(address: str, memory: Path | None = None) -> int:
         composition.complaints.watch_slots()
         _close_on_signals(composition.window.close)
         composition.open()
+        # What has been loaded stays until the end: to look through it again and again would stop the window for 0.2 s.
+        gc.freeze()
         return int(application.exec())
 
 

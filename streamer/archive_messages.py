@@ -19,7 +19,7 @@ class HitsWanted(msgspec.Struct, frozen=True, tag="hits"):
     limit: int = MAX_ROWS
 
 
-class HitRow(msgspec.Struct, frozen=True, array_like=True):
+class HitRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One hit of any run in the record."""
 
     id: int

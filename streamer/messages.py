@@ -39,7 +39,7 @@ class State(enum.StrEnum):
     """It killed two workers and was set aside in a file."""
 
 
-class CrystalFound(msgspec.Struct, frozen=True):
+class CrystalFound(msgspec.Struct, frozen=True, gc=False):
     """One lattice in one shot."""
 
     cell: tuple[float, float, float, float, float, float]
@@ -50,7 +50,7 @@ class CrystalFound(msgspec.Struct, frozen=True):
     rmsd_px: float
 
 
-class Dumped(msgspec.Struct, frozen=True):
+class Dumped(msgspec.Struct, frozen=True, gc=False):
     """Where an image was written."""
 
     dump: str
