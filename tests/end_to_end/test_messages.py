@@ -48,7 +48,7 @@ def port_in_use() -> Iterator[int]:
         ),
         pytest.param(
             {"chain": {"stages": ["hitfind", "indx"]}},
-            "[chain] stages: there is no stage 'indx'; expected one of hitfind, dump, index, or a class of your own "
+            "[chain] stages: there is no stage 'indx'; expected one of hitfind, dump, index, integrate, or a class of your own "
             "as package.module.Class",
             id="unknown stage",
         ),
