@@ -386,6 +386,10 @@ def test_a_hit_opens_the_folder_of_its_dump_or_says_that_it_is_elsewhere(seen: S
         seen.said.clear()
 
 
+def shows_cell(panel: CrystalPanel, expected: list[tuple[str, str]]) -> bool:
+    return [(symbol.text(), value.text()) for symbol, value, _ in panel.cell] == expected
+
+
 def test_the_crystal_has_each_lattice_of_the_record_and_its_residuals(seen: Seen) -> None:
     session, number = seen.session, seen.session.one("2 lattices")
     seen.select(number)
@@ -400,10 +404,8 @@ def test_the_crystal_has_each_lattice_of_the_record_and_its_residuals(seen: Seen
     ]
     for lattice, (n_indexed, rmsd, *cell) in enumerate(rows, 1):
         panel.lattices.setCurrentIndex(lattice - 1)
-        seen.at(CrystalPanel)
-        for (symbol, value, _), name, length in zip(panel.cell, "abcαβγ", cell, strict=True):
-            assert symbol.text() == name
-            assert value.text() == f"{length:.2f} {'Å' if name in 'abc' else '°'}"
+        expected = [(name, f"{x:.2f} {'Å' if name in 'abc' else '°'}") for name, x in zip("abcαβγ", cell, strict=True)]
+        seen.until(partial(shows_cell, seen.at(CrystalPanel), expected))
         facts = {name.text(): value.text() for name, value in panel.facts}
         assert facts["Indexed"] == f"{n_indexed} of {len(peaks)} ({100 * n_indexed / len(peaks):.0f} %)"
         assert facts["RMSD"] == f"{rmsd:.2f} px"
