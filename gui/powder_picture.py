@@ -60,7 +60,7 @@ class PowderLayout:
         assembly = Assembly(detector)
         self._lookup: NDArray[np.int64] | None = None
         if assembly.lookup is not None:
-            middle = binning // 2
+            middle = min(binning // 2, *(n - 1 for n in assembly.lookup.shape))
             seen = assembly.lookup[middle::binning, middle::binning].astype(np.int64)
             row, column = np.divmod(seen, detector.shape[1])
             row, column = np.minimum(row // binning, shape[0] - 1), np.minimum(column // binning, shape[1] - 1)

@@ -96,8 +96,8 @@ def _runs(timeline: Timeline) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
 
 def _columns(bins: Bins) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     n = len(bins.multi_lattice)
-    if not (np.isfinite(bins.start) and np.isfinite(bins.width) and bins.width > 0 and abs(bins.start) < 1e12):
-        raise ValueError(f"bins of {bins.width} s from {bins.start} s on; expected widths above 0 and finite times")
+    if not (1e-3 <= bins.width < 1e9 and abs(bins.start) < 1e12):
+        raise ValueError(f"bins of {bins.width} s from {bins.start} s on; expected 0.001 s or more, and finite times")
     try:
         by_state = {state: np.array(bins.counts.get(state, [0] * n), np.int64) for state in State}
         multi_lattice = np.array(bins.multi_lattice, np.int64)

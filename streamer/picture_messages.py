@@ -16,6 +16,8 @@ from braggwatch.streamer.messages import Result
 Vector = tuple[float, float, float]
 MAX_PIXELS = 2**28
 """A detector of more pixels is not believed."""
+FARTHEST = 1e4
+"""Nor one that is farther away, m."""
 
 
 class PanelPlace(msgspec.Struct, frozen=True, array_like=True):
@@ -30,6 +32,14 @@ class PanelPlace(msgspec.Struct, frozen=True, array_like=True):
     fs: Vector
     ss: Vector
     max_adu: float
+
+    def check(self) -> None:
+        """Raise ValueError for a panel that is nowhere a detector can be: at the sample, or beyond `FARTHEST`."""
+        n_fs, n_ss = self.fs_stop - self.fs_start, self.ss_stop - self.ss_start
+        for i, j in ((0, 0), (0, n_ss), (n_fs, 0), (n_fs, n_ss)):
+            place = [c + i * fs + j * ss for c, fs, ss in zip(self.corner, self.fs, self.ss, strict=True)]
+            if not 1e-9 < max(map(abs, place)) <= FARTHEST:
+                raise ValueError(f"panel {self.name} has a corner {place} m from the sample; is the distance known?")
 
 
 class Geometry(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +85,8 @@ class Geometry(msgspec.Struct, frozen=True, kw_only=True):
         """Unpack it; raises ValueError where the message makes no sense."""
         if not 0 < self.shape[0] * self.shape[1] <= MAX_PIXELS or min(self.shape) < 1:
             raise ValueError(f"a detector of {self.shape[0]} × {self.shape[1]} pixels")
+        for place in self.panels:
+            place.check()
         return Detector(
             tuple(Panel(*msgspec.structs.astuple(place)) for place in self.panels),
             self.shape,

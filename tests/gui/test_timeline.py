@@ -147,7 +147,7 @@ def test_bins_of_a_session_that_begin_later_or_end_earlier_than_the_fine_ones_ar
     ("change", "problem"),
     [
         ({"width": 0.0}, "bins of 0.0 s from"),
-        ({"start": float("nan")}, "from nan s on; expected widths above 0 and finite times"),
+        ({"start": float("nan")}, "from nan s on; expected 0.001 s or more, and finite times"),
         ({"multi_lattice": [0]}, "5 bins of missed frames; expected 1 with counts from 0"),
         ({"counts": {State.HIT: [1, 2, -3, 4, 5]}}, "5 bins of hit frames; expected 5 with counts from 0"),
         ({"counts": {State.HIT: [2**63] * 5}}, "larger than any detector can send"),
