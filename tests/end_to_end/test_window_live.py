@@ -2,8 +2,6 @@
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +9,6 @@ import numpy as np
 import psutil
 import pytest
 from programs import (
-    PATIENCE_S,
     Program,
     blank_pool,
     query,
@@ -22,51 +19,11 @@ from programs import (
 )
 from pytestqt.qtbot import QtBot
 from screens import screen
+from watched_window import all_done, shows, watching
 
-from braggwatch.gui.composition import Composition
-from braggwatch.gui.link import Link
 from braggwatch.gui.monitor import Monitor
-from braggwatch.gui.presets import PRESETS
-from braggwatch.gui.shot_key import ShotKey
 from braggwatch.streamer.cli.free_ports import free_ports
-from braggwatch.streamer.messages import State
 from braggwatch.streamer.replay import RecordFeed
-
-
-class Watched:
-    """The window on a feed, and all that it says."""
-
-    def __init__(self, qtbot: QtBot, link: Link, memory: Path) -> None:
-        self.composition = Composition(link, memory)
-        self.window, self.monitor = self.composition.window, self.composition.monitor
-        self.said: list[str] = []
-        self.monitor.said.connect(self.said.append)
-        self._qtbot = qtbot
-        qtbot.addWidget(self.window)
-        self.composition.open()
-
-    def until(self, condition: Callable[[Monitor], object], seconds: float = PATIENCE_S) -> None:
-        """Let the window live until something is so."""
-        self._qtbot.waitUntil(lambda: bool(condition(self.monitor)), timeout=int(seconds * 1000))
-
-    def look_at_everything(self) -> None:
-        """Show every panel for a moment, as large and as small as the window goes."""
-        for size in ((1920, 1080), (1, 1)):
-            for name in PRESETS:
-                self.window.arrange(name)
-                self.window.resize(*size)
-                self._qtbot.wait(150)
-        for name in self.window.docks.by_name:
-            self.window.docks.show(name)
-            self._qtbot.wait(60)
-
-
-@contextmanager
-def watching(qtbot: QtBot, address: str, folder: Path) -> Iterator[Watched]:
-    with Link(address) as link:
-        watched = Watched(qtbot, link, folder / "window.json")
-        yield watched
-        watched.window.close()
 
 
 @pytest.fixture
@@ -77,18 +34,6 @@ def feed() -> str:
 
 def frames_seen(monitor: Monitor) -> int:
     return 0 if monitor.status is None else monitor.status.totals.total
-
-
-def all_done(n: int) -> Callable[[Monitor], bool]:
-    """Whether the window knows the end of so many frames."""
-
-    def done(monitor: Monitor) -> bool:
-        if monitor.status is None:
-            return False
-        counts = monitor.status.totals.counts
-        return sum(counts.get(state, 0) for state in (State.BLANK, State.HIT, State.INDEXED)) == n
-
-    return done
 
 
 def test_the_window_agrees_with_the_record_and_opens_every_hit(tmp_path: Path, qtbot: QtBot, feed: str) -> None:
@@ -115,12 +60,6 @@ def test_the_window_agrees_with_the_record_and_opens_every_hit(tmp_path: Path, q
             monitor.select([key])
             watched.until(partial(shows, key))
         assert watched.said == []
-
-
-def shows(key: ShotKey, monitor: Monitor) -> bool:
-    """Whether the pixels of a shot are shown."""
-    shot = monitor.shot
-    return shot is not None and (shot.result.series, shot.result.number) == key and bool(shot.payload)
 
 
 def test_a_processor_that_is_killed_is_gone_what_it_said_stays_and_its_successor_is_found(
