@@ -11,12 +11,15 @@ from types import FrameType
 
 from PyQt5.QtCore import QStandardPaths, Qt
 from PyQt5.QtWidgets import QApplication
+from pyqtgraph.util.garbage_collector import GarbageCollector
 
 from braggwatch.gui.composition import Composition
 from braggwatch.gui.link import Link
 from braggwatch.streamer.memory import give_back_freed_memory
 
 log = logging.getLogger(__name__)
+
+COLLECT_EVERY_S = 1.0
 
 
 def run(address: str, memory: Path | None = None) -> int:
@@ -27,6 +30,8 @@ def run(address: str, memory: Path | None = None) -> int:
     """
     give_back_freed_memory()
     application = make_application()
+    # Qt's objects must go in this thread: Python's own collector runs in whichever thread makes the next object.
+    collector = GarbageCollector(interval=COLLECT_EVERY_S)
     with Link(address) as link:
         composition = Composition(link, memory or default_memory())
         composition.complaints.watch_slots()
@@ -34,7 +39,9 @@ def run(address: str, memory: Path | None = None) -> int:
         composition.open()
         # What has been loaded stays until the end: to look through it again and again would stop the window for 0.2 s.
         gc.freeze()
-        return int(application.exec())
+        code = int(application.exec())
+    collector.timer.stop()
+    return code
 
 
 def make_application() -> QApplication:

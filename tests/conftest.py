@@ -1,14 +1,27 @@
 """Fixtures that every test may use."""
 
+import gc
 import gzip
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgpack
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # the window's tests need no screen
+
+
+@pytest.fixture(autouse=True)
+def collect_garbage_in_this_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Qt's objects must go in the thread that made them, as in the program itself (`gui.application.run`)."""
+    if "qtbot" not in request.fixturenames and "seen" not in request.fixturenames:
+        yield
+        return
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
