@@ -24,6 +24,8 @@ SECTIONS = (
     ("Hub", "hub"),
     ("Pictures for the viewers", "pictures"),
     ("End to end", "end_to_end"),
+    ("Image in the window", "image_view"),
+    ("Window beside a run", "window"),
 )
 
 
