@@ -1,10 +1,10 @@
 """What the window costs: the same run with and without it, while it is dragged about and its image is panned.
 
-    python -m benchmarks.window [--rate 100] [--seconds 40]
+    python -m benchmarks.window [--rate 100] [--seconds 40] [--steps 40]
 
 A simulated detector sends 4 Mpx stills, half of them hits, to a processor with two workers; both are processes of their
 own. The window lives in this process, on the screen that DISPLAY names (Xvfb serves) or on none. Prints frames/s and
-latency without and with it; repaints of the image a second while it is panned by 60 steps a second and the window moved
+latency without and with it; repaints of the image a second while it is panned by --steps a second and the window moved
 by 10; and this process's CPU and memory.
 """
 
@@ -36,7 +36,7 @@ from braggwatch.streamer.memory import give_back_freed_memory
 
 POOL_IMAGES = 48
 START_S = 180.0
-PAN_EVERY_MS, MOVE_EVERY_MS = 16, 100
+MOVE_EVERY_MS = 100
 
 
 class Repaints(QObject):
@@ -52,7 +52,7 @@ class Repaints(QObject):
         return False
 
 
-def run(folder: Path, pool: Path, rate: float, seconds: float, window: bool) -> Finished:
+def run(folder: Path, pool: Path, rate: float, seconds: float, steps: float | None) -> Finished:
     detector, feed = (f"tcp://127.0.0.1:{port}" for port in free_ports(4)[:2])
     settings = demo_settings(folder, 2, detector=detector, feed=feed)
     (folder / "run.toml").write_text(settings.as_toml(), encoding="utf-8")
@@ -66,8 +66,8 @@ def run(folder: Path, pool: Path, rate: float, seconds: float, window: bool) -> 
         client = stack.enter_context(FeedClient(feed))
         wait_for_workers(client)
         stack.enter_context(started(*programs[1]))
-        if window:
-            show_window(feed, seconds, folder)
+        if steps is not None:
+            show_window(feed, seconds, folder, steps)
         while processor.poll() is None or client.finished is None:
             client.poll(0.2)
         return client.finished
@@ -86,7 +86,7 @@ def wait_for_workers(client: FeedClient) -> None:
         client.poll(0.2)
 
 
-def show_window(feed: str, seconds: float, folder: Path) -> None:
+def show_window(feed: str, seconds: float, folder: Path, steps: float) -> None:
     """Open the window, pan its image and move it until the frames are at their end; print what it took."""
     application = make_application()
     with Link(feed) as link:
@@ -97,18 +97,18 @@ def show_window(feed: str, seconds: float, folder: Path) -> None:
         repaints = Repaints()
         canvas.viewport().installEventFilter(repaints)
         box = canvas.box
-        steps = iter(range(10**9))
+        numbers = iter(range(10**9))
 
         def pan() -> None:
-            sign = 1 if next(steps) // 60 % 2 else -1
+            sign = 1 if next(numbers) // 60 % 2 else -1
             box.translateBy(x=sign * 3.0 * float(box.viewPixelSize()[0]))
 
         def move() -> None:
-            n = next(steps)
+            n = next(numbers)
             composition.window.move(n % 40, n % 30)
 
         timers = [QTimer(), QTimer()]
-        for timer, every, what in zip(timers, (PAN_EVERY_MS, MOVE_EVERY_MS), (pan, move), strict=True):
+        for timer, every, what in zip(timers, (round(1000 / steps), MOVE_EVERY_MS), (pan, move), strict=True):
             timer.timeout.connect(what)
             QTimer.singleShot(5000, lambda timer=timer, every=every: timer.start(every))
         process = psutil.Process()
@@ -146,15 +146,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float, default=100.0, help="frames/s")
     parser.add_argument("--seconds", type=float, default=40.0, help="how long each run sends")
+    parser.add_argument("--steps", type=float, default=40.0, help="by which the image is panned, a second")
     given = parser.parse_args(arguments)
     give_back_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         pool = Path(folder, "pool.h5")
         prepare_pool(demo_simulator(), POOL_IMAGES, 0.5, seed=1).save(pool)
-        for name, window in (("without the window", False), ("with the window", True)):
+        for name, steps in (("without the window", None), ("with the window", given.steps)):
             place = Path(folder, name.replace(" ", "-"))
             place.mkdir()
-            print_run(name, run(place, pool, given.rate, given.seconds, window))
+            print_run(name, run(place, pool, given.rate, given.seconds, steps))
 
 
 if __name__ == "__main__":
