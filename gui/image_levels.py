@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from braggwatch.gui.image_pixels import FIRST_COLOUR, LAST_COLOUR
 
 Scale = Literal["linear", "sqrt", "log"]
+SCALES: tuple[Scale, ...] = ("linear", "sqrt", "log")
 
 _SOFT = 2.0
 """Values below this, ADU, lie evenly on the histogram's axis, those above on a logarithmic one."""

@@ -24,6 +24,8 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """Where the docks were, likewise."""
     checked: dict[str, bool] = {}
     """What is switched on and off, by the action's name."""
+    chosen: dict[str, dict[str, str]] = {}
+    """What was chosen in each panel, `Panel.chosen` by the panel's name."""
     checksum: int = 0
     """Of `geometry` and `state`: what is damaged is not given to Qt, which believes its own form."""
 

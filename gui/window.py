@@ -55,6 +55,8 @@ class Window(QMainWindow):
             action = self.menus.by_name.get(name)
             if action is not None and action.isCheckable() and action.actionGroup() is None:
                 action.setChecked(on)
+        for panel in self._panels:
+            panel.choose(remembered.chosen.get(panel.name, {}))
         self.set_theme(self.theme)
         screen = QApplication.primaryScreen()
         self.resize(FIRST_SIZE if screen is None else FIRST_SIZE.boundedTo(screen.availableSize()))
@@ -90,8 +92,13 @@ class Window(QMainWindow):
             for name, action in self.menus.by_name.items()
             if action.isCheckable() and action.actionGroup() is None and name not in ("light", "full screen")
         }
+        chosen = {panel.name: what for panel in self._panels if (what := panel.chosen())}
         remembered = Remembered(
-            theme=self.theme.name, preset=self.preset, docks=tuple(sorted(self.docks.by_name)), checked=checked
+            theme=self.theme.name,
+            preset=self.preset,
+            docks=tuple(sorted(self.docks.by_name)),
+            checked=checked,
+            chosen=chosen,
         ).with_layout(self.saveGeometry().data(), self.saveState(LAYOUT_VERSION).data())
         remember(self._memory, remembered)
         self.closed.emit()

@@ -1,19 +1,20 @@
 """The image panel: one shot with what was found in it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QFont, QPixmap, QResizeEvent
 from PyQt5.QtWidgets import QApplication, QFileDialog, QLabel, QVBoxLayout, QWidget
 
-from braggwatch.gui.image_levels import Levels, Scale
+from braggwatch.gui.image_levels import SCALES, Levels, Scale
 from braggwatch.gui.image_picture import Picture
 from braggwatch.gui.image_rings import Ring
 from braggwatch.gui.image_spots import Points, Spots
 from braggwatch.gui.monitor import Follow
 from braggwatch.gui.panels.image_canvas import ImageCanvas
 from braggwatch.gui.panels.image_caption import Caption
-from braggwatch.gui.panels.image_colours import ColourMap
+from braggwatch.gui.panels.image_colours import COLOUR_MAPS, ColourMap
 from braggwatch.gui.panels.image_histogram import LevelsPlot
 from braggwatch.gui.panels.image_toolbar import ImageToolbar
 from braggwatch.gui.panels.panel import Panel
@@ -207,6 +208,20 @@ class ImagePanel(Panel):
         self.canvas.redraw()
 
     # -- the rest -----------------------------------------------------------------------------------------------
+
+    def chosen(self) -> dict[str, str]:
+        """Return colours and scale."""
+        return {"colours": self.canvas.colour_map, "scale": self.canvas.scale_name}
+
+    def choose(self, chosen: Mapping[str, str]) -> None:
+        """Take colours and scale."""
+        for name in COLOUR_MAPS:
+            if name == chosen.get("colours"):
+                self.toolbar.set_colour_map(name)
+                self._set_colour_map(name)
+        for scale in SCALES:
+            if scale == chosen.get("scale"):
+                self.set_scale(scale)
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""

@@ -8,7 +8,7 @@ from PyQt5.QtWidgets import QAction, QActionGroup, QLineEdit, QMenu, QToolBar, Q
 
 from braggwatch.gui.image_levels import Scale
 from braggwatch.gui.monitor import Follow
-from braggwatch.gui.panels.image_colours import COLOUR_MAPS
+from braggwatch.gui.panels.image_colours import COLOUR_MAPS, ColourMap
 from braggwatch.gui.theme import AXIS_PX, SPACE, Theme
 from braggwatch.streamer.wording import count
 
@@ -79,6 +79,10 @@ class ImageToolbar(QToolBar):
         self._check(self._follow, follow)
         if not self.number.hasFocus():
             self.number.setText("" if number is None else count(number))
+
+    def set_colour_map(self, name: ColourMap) -> None:
+        """Say which colours are in force."""
+        self._check(self._maps, name)
 
     def set_scale(self, scale: Scale) -> None:
         """Say which scale is in force."""

@@ -1,5 +1,7 @@
 """What all panels have in common."""
 
+from collections.abc import Mapping
+
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QWidget
 
@@ -19,6 +21,13 @@ class Panel(QWidget):
         self.theme: Theme = DARK
         self.setObjectName(self.name)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)  # or the stylesheet would not colour it
+
+    def chosen(self) -> dict[str, str]:
+        """Return what the user has chosen here and will want again at the next start."""
+        return {}
+
+    def choose(self, chosen: Mapping[str, str]) -> None:
+        """Take what was chosen at the last start; what is not known is left as it is."""
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours; panels that draw override this, and call it."""

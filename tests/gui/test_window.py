@@ -157,8 +157,15 @@ def test_t_shows_the_tuning_layout_and_goes_back(qtbot: QtBot, composition: Comp
     assert window.preset == "control room"
 
 
+def image_of(composition: Composition) -> ImagePanel:
+    return next(panel for panel, _ in composition.panels if isinstance(panel, ImagePanel))
+
+
 def test_the_window_comes_back_as_it_was_left(qtbot: QtBot, link: Link, memory: Path) -> None:
-    window = opened(qtbot, link, memory).window
+    composition = opened(qtbot, link, memory)
+    window, image = composition.window, image_of(composition)
+    image.toolbar.colour_map_chosen.emit("viridis")
+    image.set_scale("sqrt")
     window.arrange("quality")
     window.menus.by_name["light"].setChecked(True)
     window.menus.by_name["rings"].setChecked(False)
@@ -167,7 +174,9 @@ def test_the_window_comes_back_as_it_was_left(qtbot: QtBot, link: Link, memory: 
     window.resize(1500, 900)
     window.close()
 
-    again = opened(qtbot, link, memory).window
+    composition = opened(qtbot, link, memory)
+    again, image = composition.window, image_of(composition)
+    assert image.chosen() == {"colours": "viridis", "scale": "sqrt"}
     assert again.theme.name == "light"
     assert again.preset == "quality"
     assert not again.menus.by_name["rings"].isChecked()
@@ -189,7 +198,12 @@ def test_a_layout_that_is_damaged_or_of_another_version_is_left_out(qtbot: QtBot
         msgspec.structs.replace(left, docks=("image", "weather")),
         msgspec.structs.replace(left, state=left.state[:40]),
         left.with_layout(layout[0], b"nonsense"),
-        Remembered(theme="pink", preset="kitchen", checked={"spots": False, "oven": True, "follow hit": True}),
+        Remembered(
+            theme="pink",
+            preset="kitchen",
+            chosen={"image": {"scale": "odd"}, "oven": {"heat": "high"}},
+            checked={"spots": False, "oven": True, "follow hit": True},
+        ),
     ]
     for remembered in foreign:
         remember(memory, remembered)
