@@ -111,11 +111,15 @@ class Processor:
 
 @contextmanager
 def stopping_on_signals(processor: Processor) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop a processor in good order; a second one interrupts it at once."""
+    """Let Ctrl-C and SIGTERM stop a processor in good order; a second Ctrl-C interrupts it at once.
+
+    A second SIGTERM changes nothing: who sends it is another program, which may well send two.
+    """
 
     def stop(number: int, stack: FrameType | None) -> None:
         processor.stop(f"stopped by {signal.Signals(number).name}")
-        signal.signal(number, signal.default_int_handler)
+        if number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.numbers import UNKNOWN, angstrom, count
 from braggwatch.gui.residuals import Residuals, on_panels, residuals, spans_space
+from braggwatch.gui.shot_key import ShotKey
 from braggwatch.gui.target_cell import TargetCell
 from braggwatch.gui.unindexed import Indexing, on_ice, reasons
 from braggwatch.processing.detector import Detector
@@ -113,7 +114,7 @@ class CrystalController:
         self.stale = True
         self._monitor, self._view = monitor, view
         self._chosen = 0
-        self._of: Result | None = None
+        self._of: ShotKey | None = None
         for signal in (monitor.shot_changed, monitor.settings_changed, monitor.geometry_changed,
                        monitor.selection_changed):  # fmt: skip
             signal.connect(self._note)
@@ -136,8 +137,9 @@ class CrystalController:
                                   "indexed one appears here.")  # fmt: skip
             return
         result = shot.result
-        if result is not self._of:
-            self._of, self._chosen = result, 0
+        key = ShotKey(result.series, result.number)
+        if key != self._of:
+            self._of, self._chosen = key, 0
         peaks = self._peaks(result)
         if result.crystals:
             chosen = min(max(self._chosen, 0), len(result.crystals) - 1)

@@ -67,6 +67,3 @@ def main() -> None:
             raise
         say_error(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        say_error("interrupted")
-        sys.exit(130)

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from braggwatch.streamer.cli.console import say
-from braggwatch.streamer.feed_messages import Finished
+from braggwatch.streamer.cli.console import say, say_error
 from braggwatch.streamer.processor import Processor, stopping_on_signals
 from braggwatch.streamer.settings import Settings, load_settings
 from braggwatch.streamer.terminal import print_summary, watch_feed
@@ -43,11 +42,11 @@ def process(
     """
     in_force = load_settings(settings, overrides=set_)
     in_force.pipeline().check()
-    print_summary(run(in_force, max_series=series, view=sys.stdout.isatty() if view is None else view))
+    _run(in_force, max_series=series, view=sys.stdout.isatty() if view is None else view)
 
 
-def run(settings: Settings, *, max_series: int | None, view: bool) -> Finished:
-    """Run a processor, with the live view beside it where it is wanted."""
+def _run(settings: Settings, *, max_series: int | None, view: bool) -> None:
+    """Run a processor, with the live view beside it where it is wanted, and print its summary."""
     processor = Processor(settings, max_series=max_series)
     viewers: list[threading.Thread] = []
 
@@ -61,7 +60,11 @@ def run(settings: Settings, *, max_series: int | None, view: bool) -> Finished:
             viewers[0].start()
 
     with stopping_on_signals(processor):
-        finished = processor.run(on_ready)
-    for viewer in viewers:
-        viewer.join()
-    return finished
+        try:
+            finished = processor.run(on_ready)
+        except KeyboardInterrupt:
+            say_error("interrupted: frames that were not finished are lost, and the last images of a dump may be")
+            raise
+        for viewer in viewers:
+            viewer.join()
+        print_summary(finished)

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import h5py
@@ -139,6 +140,7 @@ def test_it_ends_in_good_order_when_it_is_told_to_stop(tmp_path: Path, how: str)
             processor.interrupt()
         else:
             processor.process.terminate()
+            processor.process.terminate()  # as two programs that both want it gone
         assert processor.wait() == 0
     assert not still_running(children)
     assert "Traceback" not in processor.messages
@@ -155,6 +157,22 @@ def test_it_ends_in_good_order_when_it_is_told_to_stop(tmp_path: Path, how: str)
         with h5py.File(path) as file:
             images += len(file["entry/data/data"])
     assert images == said["indexed"]
+
+
+def test_a_second_ctrl_c_interrupts_it_and_it_says_so(tmp_path: Path) -> None:
+    simulator, address = start_simulator(tmp_path, "--frames", "100000", "--rate", "100")
+    with simulator, processing(tmp_path, write_settings(tmp_path, address)) as (processor, feed):
+        wait_for_results(feed, 50)
+        children = processor.children()
+        assert feed.status is not None
+        for worker in feed.status.workers:
+            psutil.Process(worker.pid).suspend()  # so that there is something to wait for
+        processor.interrupt()
+        time.sleep(0.5)  # two at once would be one
+        processor.interrupt()
+        assert processor.wait() == 130
+    assert not still_running(children)
+    assert "interrupted: frames that were not finished are lost" in processor.messages
 
 
 def test_a_full_disk_stops_the_dump_until_there_is_room_and_never_the_counting(tmp_path: Path) -> None:

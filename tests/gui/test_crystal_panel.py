@@ -102,6 +102,11 @@ def test_each_lattice_of_a_double_hit_can_be_chosen(bench: Bench, shared: Path) 
     spots = bench.panel.spots._spots
     n_first = len(crystals[0].spots)
     assert len(spots["elsewhere"][0].getData()[0]) == n_first
+    bench.show(
+        msgspec.structs.replace(shot, result=msgspec.structs.replace(shot.result))
+    )  # the same shot once more, as of somebody who clicks on it again
+    assert tabs.currentIndex() == 1
+    assert bench.cell()[0][1] == f"{crystals[1].cell[0]:.2f} Å"
     bench.show(shot_image(9))  # of another size: the first lattice again, without places
     assert tabs.currentIndex() == 0 and not tabs.isVisible()
     assert bench.panel.spots.empty == "The places of the spots need the geometry of the run, which is not known."
