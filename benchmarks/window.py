@@ -1,11 +1,11 @@
 """What the window costs: the same run with and without it, while it is dragged about and its image is panned.
 
-    python -m benchmarks.window [--rate 100] [--seconds 40] [--steps 40]
+    python -m benchmarks.window [--rate 100] [--seconds 40] [--steps 40] [--hits 0.5] [--alone]
 
-A simulated detector sends 4 Mpx stills, half of them hits, to a processor with two workers; both are processes of their
-own. The window lives in this process, on the screen that DISPLAY names (Xvfb serves) or on none. Prints frames/s and
-latency without and with it; repaints of the image a second while it is panned by --steps a second and the window moved
-by 10; and this process's CPU and memory.
+A simulated detector sends 4 Mpx stills, half of them hits, to a processor with two workers that dumps the hits (1.4 MB
+each); both are processes of their own. The window lives in this process, on the screen that DISPLAY names (Xvfb serves)
+or on none. Prints frames/s and latency without and with it; repaints of the image a second while it is panned by
+--steps a second and the window moved by 10; and this process's CPU and memory, the latter once a minute.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class Repaints(QObject):
 
 def run(folder: Path, pool: Path, rate: float, seconds: float, steps: float | None) -> Finished:
     detector, feed = (f"tcp://127.0.0.1:{port}" for port in free_ports(4)[:2])
-    settings = demo_settings(folder, 2, detector=detector, feed=feed)
+    settings = demo_settings(folder, 2, detector=detector, feed=feed, dump_once=True)
     (folder / "run.toml").write_text(settings.as_toml(), encoding="utf-8")
     with ExitStack() as stack:
         programs = [
@@ -108,10 +108,17 @@ def show_window(feed: str, seconds: float, folder: Path, steps: float) -> None:
             composition.window.move(n % 40, n % 30)
 
         timers = [QTimer(), QTimer()]
+        process = psutil.Process()
+
+        def tell_memory() -> None:
+            print(f"{len(composition.monitor.hits)} hits, {process.memory_info().rss / 2**20:.0f} MiB", flush=True)
+
+        minutes = QTimer()
+        minutes.timeout.connect(tell_memory)
+        minutes.start(60_000)
         for timer, every, what in zip(timers, (round(1000 / steps), MOVE_EVERY_MS), (pan, move), strict=True):
             timer.timeout.connect(what)
             QTimer.singleShot(5000, lambda timer=timer, every=every: timer.start(every))
-        process = psutil.Process()
         marks: list[tuple[float, float, int]] = []
 
         def mark() -> None:
@@ -147,12 +154,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=100.0, help="frames/s")
     parser.add_argument("--seconds", type=float, default=40.0, help="how long each run sends")
     parser.add_argument("--steps", type=float, default=40.0, help="by which the image is panned, a second")
+    parser.add_argument("--hits", type=float, default=0.5, help="which part of the frames are hits")
+    parser.add_argument("--alone", action="store_true", help="leave the run without the window out")
     given = parser.parse_args(arguments)
     give_back_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         pool = Path(folder, "pool.h5")
-        prepare_pool(demo_simulator(), POOL_IMAGES, 0.5, seed=1).save(pool)
-        for name, steps in (("without the window", None), ("with the window", given.steps)):
+        prepare_pool(demo_simulator(), POOL_IMAGES, given.hits, seed=1).save(pool)
+        for name, steps in (("without the window", None), ("with the window", given.steps))[given.alone :]:
             place = Path(folder, name.replace(" ", "-"))
             place.mkdir()
             print_run(name, run(place, pool, given.rate, given.seconds, steps))
