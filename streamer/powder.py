@@ -1,11 +1,13 @@
 """Adds up many shots to a virtual powder: sum, maximum and radial profile, binned for display.
 
-Pixels are added up in square blocks, so that the picture of any detector has at most 1024 pixels along each side. What
-is masked, not a number, or a value by which the detector says that it knows nothing does not count, in any shot.
+Pixels are added up in square blocks, so that the picture of any detector has at most 2²⁰ pixels, however long and thin
+its image array is. What is masked, not a number, or a value by which the detector says that it knows nothing does not
+count, in any shot.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 from numba import njit
@@ -17,11 +19,17 @@ from braggwatch.processing.pixel_values import ValidRange, plain_image
 from braggwatch.streamer.messages import unpack_peaks
 from braggwatch.streamer.picture_messages import Powder, PowderKind
 
-MAX_SIDE = 1024
-"""Pixels of the picture along a side, at most."""
+MAX_BLOCKS = 2**20
+"""Pixels of the picture: 4 MiB of float32, before they are packed."""
 N_RINGS = 500
 """Bins of the radial profile."""
 _NO_RING = -1
+
+
+def binning_of(shape: tuple[int, int]) -> int:
+    """Return the side of the blocks, pixels: the shortest by which the image array has at most `MAX_BLOCKS`."""
+    n_ss, n_fs = shape
+    return next(side for side in count(1) if -(-n_ss // side) * -(-n_fs // side) <= MAX_BLOCKS)
 
 
 class BinnedDetector:
@@ -30,7 +38,7 @@ class BinnedDetector:
     def __init__(self, detector: Detector) -> None:
         """Lay the blocks over the image array of a detector, with its mask."""
         self.detector = detector
-        self.binning = -(-max(detector.shape) // MAX_SIDE)
+        self.binning = binning_of(detector.shape)
         n_ss, n_fs = (-(-side // self.binning) for side in detector.shape)
         self.shape = (n_ss, n_fs)
         self.q = np.empty(0, np.float32)

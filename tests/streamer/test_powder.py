@@ -1,5 +1,6 @@
 """Virtual powders are what NumPy makes of the same shots, whatever is masked, flagged or not a number."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from braggwatch.processing.decompression import decompress
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding
 from braggwatch.processing.panel import Panel
+from braggwatch.streamer import powder as powders
 from braggwatch.streamer.messages import PEAK
 from braggwatch.streamer.picture_messages import Powder
-from braggwatch.streamer.powder import N_RINGS, BinnedDetector, PixelPowder, SpotPowder
+from braggwatch.streamer.powder import N_RINGS, BinnedDetector, PixelPowder, SpotPowder, binning_of
 
 CHUNK = Encoding("bslz4", "hdf5")
 
@@ -48,19 +50,53 @@ def blocks(image: NDArray[Any], binning: int) -> NDArray[Any]:
     return padded.reshape(n_ss, binning, n_fs, binning).transpose(0, 2, 1, 3).reshape(n_ss, n_fs, -1)
 
 
+@pytest.fixture
+def small_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have also small images binned."""
+    monkeypatch.setattr(powders, "MAX_BLOCKS", 2000)
+
+
+@pytest.mark.parametrize(
+    ("shape", "binning"),
+    [
+        ((1, 1), 1), ((512, 512), 1), ((1024, 1024), 1), ((1024, 1025), 2),
+        ((4362, 4148), 5),  # EIGER 16M
+        ((2162, 2068), 3),  # EIGER 4M
+        ((8192, 128), 1),  # AGIPD 1M, its 128 panels one after another
+        ((16384, 1024), 4),  # JUNGFRAU 16M
+        ((11840, 194), 2),  # CSPAD
+        ((1, 2**28), 256), ((2**28, 1), 256), ((2**14, 2**14), 16),
+    ],
+)  # fmt: skip
+def test_pixels_are_binned_only_as_far_as_the_picture_would_have_more_than_a_million(
+    shape: tuple[int, int], binning: int
+) -> None:
+    assert binning_of(shape) == binning
+    assert math.prod(-(-side // binning) for side in shape) <= 2**20
+
+
+def test_the_powder_of_a_million_pixels_in_a_long_slab_is_the_image_itself() -> None:
+    shape = (8192, 128)
+    image = np.random.default_rng(4).poisson(3, shape).astype(np.uint16)
+    powder = powder_of(detector(shape), image)
+    assert (powder.binning, powder.shape) == (1, shape)
+    for picture in pictures(powder):
+        np.testing.assert_array_equal(picture, image)
+
+
+@pytest.mark.usefixtures("small_pictures")
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "int32", "float32", ">u2"])
-@pytest.mark.parametrize("shape", [(20, 30), (1500, 40), (7, 2049)])
+@pytest.mark.parametrize(("shape", "binning"), [((20, 30), 1), ((1500, 40), 6), ((7, 2049), 4)])
 @pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:All-NaN slice")
-def test_sum_and_maximum_are_those_of_numpy(dtype: str, shape: tuple[int, int]) -> None:
+def test_sum_and_maximum_are_those_of_numpy(dtype: str, shape: tuple[int, int], binning: int) -> None:
     random = np.random.default_rng(1)
     mask = random.random(shape) < 0.2
     where = detector(shape, mask=mask, flag_values=(77.0,))
     images = [random.integers(0, 120, shape).astype(dtype) for _ in range(3)]
     known = np.array([np.where(mask | (image == 77), np.nan, image.astype(float)) for image in images])
     powder = powder_of(where, *images)
-    assert powder.binning == -(-max(shape) // 1024)
-    assert max(powder.shape) <= 1024
-    values = np.concatenate([blocks(image, powder.binning) for image in known], axis=2)
+    assert powder.binning == binning
+    values = np.concatenate([blocks(image, binning) for image in known], axis=2)
     total, largest = pictures(powder)
     np.testing.assert_allclose(total, 3 * np.nanmean(values, axis=2), rtol=1e-6)
     np.testing.assert_array_equal(largest, np.nanmax(values, axis=2))
@@ -127,6 +163,7 @@ def two_panels() -> Detector:
     return Detector((near, far), (6, 2206), Beam(12_400.0))
 
 
+@pytest.mark.usefixtures("small_pictures")
 def test_blocks_with_pixels_of_two_panels_are_in_the_picture_and_not_in_the_profile() -> None:
     where = two_panels()
     image = np.full(where.shape, 3, np.uint16)
@@ -154,11 +191,11 @@ def test_an_image_of_another_shape_is_refused() -> None:
 
 
 def test_spots_are_added_where_they_lie() -> None:
-    where = detector((2048, 100), mask=np.arange(100) < 10 * np.ones((2048, 1)))
+    where = detector((20_480, 100), mask=np.arange(100) < 10 * np.ones((20_480, 1)))
     powder = SpotPowder(BinnedDetector(where))
     peaks = np.zeros(8, PEAK)
     peaks["fs"] = [50.0, 51.9, 52.0, 99.99, 100.0, -0.5, np.nan, 60.0]
-    peaks["ss"] = [10.0, 11.9, 10.0, 2047.9, 10.0, 10.0, 10.0, 10.0]
+    peaks["ss"] = [10.0, 11.9, 10.0, 20_479.9, 10.0, 10.0, 10.0, 10.0]
     peaks["intensity"] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, np.nan]
     powder.add([peaks[:3].tobytes(), peaks[3:].tobytes(), b""])
     message = powder.message(of=9)
@@ -166,6 +203,6 @@ def test_spots_are_added_where_they_lie() -> None:
     total = unpacked(message.sum, message.shape)
     assert total[5, 25] == 3.0
     assert total[5, 26] == 4.0
-    assert total[1023, 49] == 8.0
+    assert total[10_239, 49] == 8.0
     assert np.nansum(total) == 15.0
     assert np.isnan(total[:, :5]).all()
