@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from psygnal import Signal
 
@@ -106,6 +106,8 @@ class Monitor:
                        self.peakogram_changed, self.hits_changed, self.shot_changed, self.selection_changed,
                        self.remembered_changed):  # fmt: skip
             signal.emit()
+        for kind in get_args(PowderKind):
+            self.powder_changed.emit(kind)
 
     def set_link(self, link: str) -> None:
         """Note whether the processor is heard."""

@@ -120,3 +120,11 @@ def test_more_hits_than_there_was_room_for_at_first_keep_their_rows() -> None:
     assert monitor.hits.find(ShotKey("run-1", 4321)) == 4321
     assert monitor.hits.key(77) == ShotKey("run-1", 77)
     assert monitor.hits.lattices["hit"].tolist() == list(range(5000))
+
+
+def test_the_powders_of_an_earlier_processor_are_told_to_be_gone() -> None:
+    monitor = Monitor(NotingOutbox())
+    changed: list[str] = []
+    monitor.powder_changed.connect(changed.append)
+    monitor.begin_anew()
+    assert sorted(changed) == ["all", "hits", "spots"] and not monitor.powders
