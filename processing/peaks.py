@@ -5,9 +5,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from braggwatch.processing.columns import Columns
+
 
 @dataclass(frozen=True, eq=False)
-class Peaks:
+class Peaks(Columns):
     """Spots found in one image, as arrays of one length."""
 
     fs: NDArray[np.float32]
@@ -31,13 +33,6 @@ class Peaks:
         lengths = {f.name: len(getattr(self, f.name)) for f in fields(self)}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"the arrays of peaks must have one length, found {lengths}")
-
-    def __len__(self) -> int:
-        return len(self.fs)
-
-    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.integer] | slice) -> "Peaks":
-        """Return the chosen peaks."""
-        return Peaks(*(getattr(self, f.name)[which] for f in fields(self)))
 
     @classmethod
     def empty(cls) -> "Peaks":

@@ -1,13 +1,14 @@
 """Where on the detector a crystal's reflections are to be expected in a still, and how much of each."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from braggwatch.processing.beam import Beam
+from braggwatch.processing.columns import Columns
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.unit_cell import UnitCell
@@ -21,7 +22,7 @@ MAX_ROWS = 20_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class Predictions(Columns):
     """Reflections of one crystal expected on a detector, as arrays of one length."""
 
     hkl: NDArray[np.int32]
@@ -38,13 +39,6 @@ class Predictions:
     """Share of what the reflection would give exactly on the sphere of a perfect beam, in (0, 1]."""
     inverse_d: NDArray[np.float32]
     """1/d, 1/Angstrom."""
-
-    def __len__(self) -> int:
-        return len(self.fs)
-
-    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.integer] | slice) -> "Predictions":
-        """Return the chosen reflections."""
-        return Predictions(*(getattr(self, f.name)[which] for f in fields(self)))
 
 
 class Predictor:

@@ -1,10 +1,12 @@
 """The integrated reflections of one crystal in one image."""
 
 import enum
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from braggwatch.processing.columns import Columns
 
 
 class Flag(enum.IntFlag):
@@ -23,7 +25,7 @@ class Flag(enum.IntFlag):
 
 
 @dataclass(frozen=True, eq=False)
-class Reflections:
+class Reflections(Columns):
     """Reflections as arrays of one length, in the order in which they were predicted."""
 
     hkl: NDArray[np.int32]
@@ -50,13 +52,6 @@ class Reflections:
     """As predicted, in (0, 1]."""
     inverse_d: NDArray[np.float32]
     """1/d, 1/Angstrom."""
-
-    def __len__(self) -> int:
-        return len(self.fs)
-
-    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.integer] | slice) -> "Reflections":
-        """Return the chosen reflections."""
-        return Reflections(*(getattr(self, f.name)[which] for f in fields(self)))
 
     @property
     def good(self) -> NDArray[np.bool_]:

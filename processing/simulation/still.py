@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from braggwatch.processing.columns import Columns
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.simulation.background import Background, background_image
 from braggwatch.processing.simulation.photons import PoissonField, add_photons, spread_spots
@@ -18,7 +19,7 @@ MASK_VALUE = 65535
 
 
 @dataclass(frozen=True, eq=False)
-class TrueReflections:
+class TrueReflections(Columns):
     """Reflections whose centres lie on a panel, as arrays of one length."""
 
     lattice: NDArray[np.int16]
@@ -37,13 +38,6 @@ class TrueReflections:
     """Photons expected in the whole spot."""
     measured: NDArray[np.bool_]
     """Whether the pixel at the centre is neither masked, nor dead or hot, nor behind the beam stop."""
-
-    def __len__(self) -> int:
-        return len(self.fs)
-
-    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.integer] | slice) -> "TrueReflections":
-        """Return the chosen reflections."""
-        return TrueReflections(*(getattr(self, f.name)[which] for f in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
