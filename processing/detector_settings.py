@@ -1,6 +1,7 @@
 """Where geometry, mask and dark come from."""
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,6 +43,20 @@ class DetectorSettings(BaseModel):
     max_noise: float | None = Field(
         default=None, gt=0, description="Pixels whose standard deviation is above this are masked, ADU."
     )
+    common_mode: Literal["none", "mean", "median", "mode", "gaussian", "chebyshev", "robust"] = Field(
+        default="none",
+        description="How the level that a whole panel rises and falls by from shot to shot is found and taken away "
+        "(docs/calibration.md); robust and mean need noise.",
+    )
+    gain_map: str | None = Field(
+        default=None,
+        description="Factor for each pixel as .npy or .h5 (file.h5:/dataset); images are multiplied by it.",
+    )
+    gain_map_level: float | None = Field(
+        default=None,
+        gt=0,
+        description="The gain map only says where: its pixels that are 0 are multiplied by this, all others by 1.",
+    )
     max_image_bytes: int = Field(
         default=2**30, gt=0, description="Frames that unpack to more than this are refused, bytes."
     )
@@ -81,7 +96,7 @@ class DetectorSettings(BaseModel):
 
     def check_files(self) -> None:
         """Raise ValueError, naming the setting, where a file that is asked for is missing or no geometry file."""
-        for key in ("geometry", "mask", "dark", "noise"):
+        for key in ("geometry", "mask", "dark", "noise", "gain_map"):
             source = getattr(self, key)
             if source is None:
                 continue

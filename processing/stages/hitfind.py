@@ -20,8 +20,9 @@ class HitfindSettings(BaseModel):
 
     method: Literal["peakfinder8", "threshold", "spots"] = Field(
         default="peakfinder8",
-        description="peakfinder8: a hit has at least min_peaks spots; spots: the same, counting only those whose "
-        "highest pixel is above threshold_adu; threshold: a hit has a pixel of at least threshold_adu.",
+        description="peakfinder8: a hit has at least min_peaks spots; spots: the same with spots found as the older "
+        "tools found them, counting only those whose highest pixel is above threshold_adu; threshold: a hit has a "
+        "pixel of at least threshold_adu.",
     )
     min_peaks: int = Field(default=10, ge=1, description="A hit has at least this many spots.")
     max_peaks_in_hit: int | None = Field(
@@ -37,6 +38,18 @@ class HitfindSettings(BaseModel):
         default=None,
         description="With the method threshold, where to look: fast_lo:fast_hi,slow_lo:slow_hi in pixels of the image "
         "array, the upper ends not included; none: everywhere.",
+    )
+    rule: Literal["permissive", "restrictive"] = Field(
+        default="permissive",
+        description="With the method spots, which of them count: permissive: those above threshold_adu; restrictive: "
+        "of these only those whose highest pixel is also above 2.49 times the value below which 90 % of the pixels "
+        "searched lie.",
+    )
+    central_panels: int = Field(
+        default=0,
+        ge=0,
+        description="With the method spots, how many panels, those nearest the beam, are searched for the decision "
+        "(8 ASICs of a CSPAD are the four inner sensors); 0: all. In hits, all panels are searched.",
     )
     negate_hits: bool = Field(default=False, description="Take the blanks for hits and the hits for blanks.")
     min_snr: float = Field(
@@ -57,6 +70,34 @@ class HitfindSettings(BaseModel):
         ge=1,
         le=100,
         description="The background of a spot is taken from a disc of twice this radius in pixels.",
+    )
+    minimum_signal_height: float = Field(
+        default=2.5,
+        gt=0,
+        description="With the method spots: standard deviations of the background around it by which a pixel of a "
+        "spot stands out.",
+    )
+    minimum_spot_height: float = Field(
+        default=3.5,
+        gt=0,
+        description="With the method spots: the same for the highest pixel of a spot; never taken as less than "
+        "minimum_signal_height.",
+    )
+    minimum_spot_area: int = Field(default=3, ge=1, description="With the method spots: least size of a spot, pixels.")
+    spot_area_maximum_factor: float = Field(
+        default=20.0,
+        ge=1,
+        description="With the method spots: a spot larger than this many times minimum_spot_area is left out.",
+    )
+    scanbox_window: int = Field(
+        default=51,
+        ge=10,
+        le=1000,
+        description="With the method spots: the background is a plane in boxes of about this many pixels a side "
+        "(twice as many in the first of three rounds).",
+    )
+    peripheral_margin: int = Field(
+        default=1, ge=0, description="With the method spots: no spot lies within so many pixels of a panel's edge."
     )
     min_radius: float | None = Field(
         default=None,
@@ -95,6 +136,11 @@ class HitfindSettings(BaseModel):
             )
         if self.method != "threshold" and self.roi is not None:
             raise ValueError(f'roi goes with method = "threshold" only, found method = "{self.method}"')
+        if self.method != "spots":
+            if self.rule != "permissive":
+                raise ValueError(f'rule = "{self.rule}" goes with method = "spots" only, found "{self.method}"')
+            if self.central_panels:
+                raise ValueError(f'central_panels goes with method = "spots" only, found method = "{self.method}"')
         if self.max_pixels < self.min_pixels:
             raise ValueError(f"max_pixels ({self.max_pixels}) must not be smaller than min_pixels ({self.min_pixels})")
         if self.max_peaks < self.min_peaks:
