@@ -25,6 +25,7 @@ from braggwatch.gui.controllers.residuals import ResidualsController
 from braggwatch.gui.controllers.resolution import ResolutionController
 from braggwatch.gui.controllers.strip import StripController
 from braggwatch.gui.controllers.tuning import TuningController
+from braggwatch.gui.earlier_shots import EarlierShots
 from braggwatch.gui.image_actions import add_image_actions
 from braggwatch.gui.link import Link
 from braggwatch.gui.monitor import Monitor
@@ -59,6 +60,7 @@ class Composition:
         """Put it together, unseen; `memory` is the file where the layout is remembered."""
         self.monitor = monitor = Monitor(link)
         self.complaints = Complaints(monitor)
+        self._earlier = EarlierShots(monitor)
         strip, image, tuning, hits = StripPanel(), ImagePanel(), TuningPanel(), HitsPanel()
         self._image, self._tuning = ImageController(monitor, image), TuningController(monitor, tuning)
         self._tuning.trial_peaks.connect(self._image.set_trial_peaks)

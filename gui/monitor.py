@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Literal, Protocol, get_args
 
 from psygnal import Signal
@@ -27,6 +28,8 @@ Follow = Literal["frame", "hit", "indexed"]
 
 REMEMBERED_BYTES = 128 * 2**20
 """How many packed pixels are kept: some hundred shots, blanks among them."""
+REMEMBERED_SHOTS = 5000
+"""And how many shots at most, however small they are, or without pixels at all."""
 _FOLLOWED: dict[Follow, tuple[ImageKind, ...]] = {
     "frame": ("blank", "hit", "indexed"),
     "hit": ("hit", "indexed"),
@@ -59,7 +62,9 @@ class Monitor:
     shot_changed = Signal()
     """Another shot is shown, or its pixels have come."""
     selection_changed = Signal()
-    remembered_changed = Signal()
+    last_shots_changed = Signal()
+    remembered_changed = Signal(object)
+    """With the `ShotImage` that is new; None where all are forgotten."""
     link_changed = Signal()
     """The processor is heard, or is gone."""
     said = Signal(str)
@@ -103,9 +108,10 @@ class Monitor:
         """Forget everything: another processor answers at the address, or the record is another one."""
         self._forget()
         for signal in (self.status_changed, self.history_changed, self.settings_changed, self.geometry_changed,
-                       self.peakogram_changed, self.hits_changed, self.shot_changed, self.selection_changed,
-                       self.remembered_changed):  # fmt: skip
+                       self.peakogram_changed, self.hits_changed, self.shot_changed,
+                       self.selection_changed):  # fmt: skip
             signal.emit()
+        self.remembered_changed.emit(None)
         for kind in get_args(PowderKind):
             self.powder_changed.emit(kind)
 
@@ -127,6 +133,7 @@ class Monitor:
                     self.history_changed.emit()
                 case LastShots():
                     self.last_shots = message
+                    self.last_shots_changed.emit()
                 case Finished():
                     self.finished = message
                     self.status_changed.emit()
@@ -154,14 +161,37 @@ class Monitor:
         self.geometry_changed.emit()
 
     def _take_image(self, image: ShotImage) -> None:
-        self.remembered.append(image)
-        self._remembered_bytes += len(image.payload)
-        while self._remembered_bytes > REMEMBERED_BYTES and len(self.remembered) > 1:
-            self._remembered_bytes -= len(self.remembered.popleft().payload)
-        self.remembered_changed.emit()
+        if self.recall(ShotKey(image.result.series, image.result.number)) is None:
+            self.remembered.append(image)
+            self._remembered_bytes += len(image.payload)
+            while len(self.remembered) > 1 and not self._has_room():
+                self._remembered_bytes -= len(self.remembered.popleft().payload)
+            self.remembered_changed.emit(image)
         self._newest[image.kind] = image
         if self.live and image.kind in _FOLLOWED[self.follow]:
             self._show(image)
+
+    def _has_room(self, shots: int = 0, n_bytes: int = 0) -> bool:
+        n_bytes += self._remembered_bytes
+        return len(self.remembered) + shots <= REMEMBERED_SHOTS and n_bytes <= REMEMBERED_BYTES
+
+    def remember_earlier(self, image: ShotImage) -> bool:
+        """Remember a shot that is older than most, unless it is known; False where there is no room for it.
+
+        What is shown stays, and newer shots are never given up for it.
+        """
+        if not self._has_room(1, len(image.payload)):
+            return False
+        if self.recall(ShotKey(image.result.series, image.result.number)) is None:
+            older = sum(1 for _ in takewhile(lambda shot: shot.time <= image.time, self.remembered))
+            self.remembered.insert(older, image)
+            self._remembered_bytes += len(image.payload)
+            self.remembered_changed.emit(image)
+        return True
+
+    def recall(self, key: ShotKey) -> ShotImage | None:
+        """Return a shot that is remembered; None where it is not."""
+        return next((i for i in reversed(self.remembered) if (i.result.series, i.result.number) == key), None)
 
     def ask_for_hits(self) -> None:
         """Ask for the hits that are new, and go on asking until there are no more; a call meanwhile does nothing."""
@@ -237,8 +267,8 @@ class Monitor:
         self.position = position
         key = self.selection[position]
         self.selection_changed.emit()
-        kept = next((i for i in reversed(self.remembered) if (i.result.series, i.result.number) == key), None)
-        if kept is not None:
+        kept = self.recall(key)
+        if kept is not None and kept.payload:
             self._show(kept)
         else:
             self.outbox.ask(ShotWanted(*key), lambda answer: self._take_shot(key, answer))

@@ -71,7 +71,6 @@ class ResidualsController:
         self._monitor, self._view = monitor, view
         self.stale = True
         self._waiting: deque[Result] = deque(maxlen=200)
-        self._last: ShotImage | None = None
         self._parts: dict[str, _Part] = {}
         self._shown: list[str] = []
         self._detector: Detector | None = None
@@ -83,13 +82,11 @@ class ResidualsController:
     def _mark(self) -> None:
         self.stale = True
 
-    def _note(self) -> None:
-        """Remember the newest shot, so that none is missed while the panel is hidden for a while."""
-        newest = self._monitor.remembered[-1] if self._monitor.remembered else None
-        if newest is not None and newest is not self._last and newest.result.crystals:
-            self._waiting.append(newest.result)  # without the pixels, which would fill the memory
+    def _note(self, shot: ShotImage | None) -> None:
+        """Remember what is new, so that none is missed while the panel is hidden for a while."""
+        if shot is not None and shot.result.crystals:
+            self._waiting.append(shot.result)  # without the pixels, which would fill the memory
             self.stale = True
-        self._last = newest
 
     def refresh(self) -> None:
         """Take in what is new and draw."""

@@ -168,3 +168,13 @@ def test_the_map_is_drawn_at_every_size_and_a_click_opens_the_shots_of_a_part(qt
     place = view.plot.mapFromScene(view.plot.plotItem.vb.mapViewToScene(QPointF(x, y)))
     qtbot.mouseClick(view.plot.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert len(monitor.selection) > 1
+
+
+def test_shots_from_before_the_window_came_count_too() -> None:
+    detector = two_panels()
+    monitor, view, controller = controlled(detector)
+    monitor.take([indexed_shot(9, detector)])
+    for number in (8, 7):
+        assert monitor.remember_earlier(indexed_shot(number, detector))
+    controller.refresh()
+    assert view.told["drawn"].summary.endswith(" of 3 shots")
