@@ -1,6 +1,8 @@
 """Which shot is meant."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+from braggwatch.streamer.messages import Result
 
 
 class ShotKey(NamedTuple):
@@ -9,3 +11,8 @@ class ShotKey(NamedTuple):
     series: str
     """`processing.frame.Series.key`."""
     number: int
+
+    @classmethod
+    def of(cls, result: Result) -> Self:
+        """Return which shot a result is of."""
+        return cls(result.series, result.number)

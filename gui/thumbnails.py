@@ -230,5 +230,5 @@ class ThumbnailMaker:
             except ValueError:
                 picture = None  # the image panel says why
             with self._lock:
-                self._made[ShotKey(shot.result.series, shot.result.number)] = picture
+                self._made[ShotKey.of(shot.result)] = picture
             self._done()

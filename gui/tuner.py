@@ -180,13 +180,13 @@ class _Bench:
 
     def knows(self, shot: ShotImage) -> bool:
         """Tell whether both have judged a shot before."""
-        key = ShotKey(shot.result.series, shot.result.number)
+        key = ShotKey.of(shot.result)
         return all(judge is not None and key in judge.known for judge in (self._before, self._after))
 
     def compare(self, shot: ShotImage) -> ShotEffect:
         """Judge a shot by both; raises ValueError where its pixels cannot be unpacked."""
         assert self._before is not None and self._after is not None
-        key = ShotKey(shot.result.series, shot.result.number)
+        key = ShotKey.of(shot.result)
         missing = [judge for judge in (self._before, self._after) if key not in judge.known]
         if missing:
             image = self._unpacked(shot)
@@ -204,7 +204,7 @@ class _Bench:
         except ValueError:
             return None
         before, after = self._before.run(image), self._after.run(image)
-        key = ShotKey(trial.shown.result.series, trial.shown.result.number)
+        key = ShotKey.of(trial.shown.result)
         return ShownEffect(
             ShotEffect(key, trial.shown.kind, _outcome(before), _outcome(after)),
             _places(before),

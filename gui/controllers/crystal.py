@@ -137,7 +137,7 @@ class CrystalController:
                                   "indexed one appears here.")  # fmt: skip
             return
         result = shot.result
-        key = ShotKey(result.series, result.number)
+        key = ShotKey.of(result)
         if key != self._of:
             self._of, self._chosen = key, 0
         peaks = self._peaks(result)

@@ -82,14 +82,14 @@ class FilmStripController:
 
     def _last_hits(self) -> dict[ShotKey, ShotImage]:
         hits = (shot for shot in reversed(self._monitor.remembered) if shot.kind != "blank")
-        newest_first = [(ShotKey(shot.result.series, shot.result.number), shot) for shot in islice(hits, AT_MOST)]
+        newest_first = [(ShotKey.of(shot.result), shot) for shot in islice(hits, AT_MOST)]
         return dict(reversed(newest_first))
 
     def _shown(self) -> ShotKey | None:
         if not self._monitor.live:
             return self._monitor.selected
         shot = self._monitor.shot
-        return None if shot is None else ShotKey(shot.result.series, shot.result.number)
+        return None if shot is None else ShotKey.of(shot.result)
 
     def _why_empty(self) -> str:
         n = len(self._monitor.remembered)

@@ -113,7 +113,7 @@ class HitsController:
         if not self._monitor.live:
             return self._monitor.selected
         shot = self._monitor.shot
-        return None if shot is None else ShotKey(shot.result.series, shot.result.number)
+        return None if shot is None else ShotKey.of(shot.result)
 
     def _why_empty(self) -> str:
         n = len(self.table.hits)

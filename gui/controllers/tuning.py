@@ -224,7 +224,7 @@ class TuningController:
 
     def _shown_key(self) -> ShotKey | None:
         shot = self._monitor.shot
-        return None if shot is None else ShotKey(shot.result.series, shot.result.number)
+        return None if shot is None else ShotKey.of(shot.result)
 
     # -- what is asked of the processor -------------------------------------------------------------------------
 
