@@ -76,12 +76,10 @@ class HealthController(Ageing):
         if status is None:
             self._view.show_empty("Waiting for a processor: nothing is known of its health yet.")
             return
-        record = finished.record if finished is not None else status.record
-        dumps = finished.dumps if finished is not None else status.dumps
-        notices = finished.notices if finished is not None else status.notices
-        lines = (*self._flow(status), self._ready(status), _record(record), *map(_dump, dumps))
+        last = status if finished is None else finished
+        lines = (*self._flow(status), self._ready(status), _record(last.record), *map(_dump, last.dumps))
         workers = tuple(self._worker(worker) for worker in status.workers[:MAX_WORKERS])
-        newest_first = sorted(notices, key=lambda notice: -(notice.last or 0.0))
+        newest_first = sorted(last.notices, key=lambda notice: -(notice.last or 0.0))
         self._view.show_health(HealthShown(lines, workers, tuple(map(_notice, newest_first))))
 
     def _flow(self, status: Status) -> tuple[Line, ...]:

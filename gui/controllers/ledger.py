@@ -77,11 +77,13 @@ class LedgerController:
         if status is None:
             self._view.show_empty("Waiting for a processor: no frame is counted yet.")
             return
-        totals = finished.totals if finished is not None else status.totals
-        runs = finished.runs if finished is not None else status.runs
+        last = status if finished is None else finished
         run = status.run.ledger if status.run is not None else None
-        titles = (f"run {status.run.number}" if status.run is not None else "", f"{runs} runs" if runs > 1 else "all")
-        self._view.show_rows(titles, [_row(state, run, totals) for state in _WORDS], _check(run, totals))
+        titles = (
+            f"run {status.run.number}" if status.run is not None else "",
+            f"{last.runs} runs" if last.runs > 1 else "all",
+        )
+        self._view.show_rows(titles, [_row(state, run, last.totals) for state in _WORDS], _check(run, last.totals))
 
     def select_hits(self, state: str) -> None:
         """Select the newest shots of a state; of frames that were no hits there is nothing to show."""
