@@ -161,7 +161,7 @@ class Monitor:
         self.geometry_changed.emit()
 
     def _take_image(self, image: ShotImage) -> None:
-        if self.recall(ShotKey(image.result.series, image.result.number)) is None:
+        if self.recall(ShotKey.of(image.result)) is None:
             self.remembered.append(image)
             self._remembered_bytes += len(image.payload)
             while len(self.remembered) > 1 and not self._has_room():
@@ -182,7 +182,7 @@ class Monitor:
         """
         if not self._has_room(1, len(image.payload)):
             return False
-        if self.recall(ShotKey(image.result.series, image.result.number)) is None:
+        if self.recall(ShotKey.of(image.result)) is None:
             older = sum(1 for _ in takewhile(lambda shot: shot.time <= image.time, self.remembered))
             self.remembered.insert(older, image)
             self._remembered_bytes += len(image.payload)
@@ -191,7 +191,7 @@ class Monitor:
 
     def recall(self, key: ShotKey) -> ShotImage | None:
         """Return a shot that is remembered; None where it is not."""
-        return next((i for i in reversed(self.remembered) if (i.result.series, i.result.number) == key), None)
+        return next((i for i in reversed(self.remembered) if ShotKey.of(i.result) == key), None)
 
     def ask_for_hits(self) -> None:
         """Ask for the hits that are new, and go on asking until there are no more; a call meanwhile does nothing."""
@@ -224,6 +224,13 @@ class Monitor:
         """The chosen shot that is shown; None while the view is live."""
         return self.selection[self.position] if self.selection else None
 
+    @property
+    def in_view(self) -> ShotKey | None:
+        """The shot that the window is about: the chosen one, whose pixels may not have come yet, or the newest."""
+        if self.selection:
+            return self.selected
+        return None if self.shot is None else ShotKey.of(self.shot.result)
+
     def go_live(self, follow: Follow | None = None) -> None:
         """Show the newest shot from now on."""
         self.follow = follow or self.follow
@@ -236,7 +243,7 @@ class Monitor:
     def pause(self) -> None:
         """Keep the shot that is shown."""
         if self.live and self.shot is not None:
-            self.selection = (ShotKey(self.shot.result.series, self.shot.result.number),)
+            self.selection = (ShotKey.of(self.shot.result),)
             self.selection_changed.emit()
 
     def select(self, keys: Sequence[ShotKey], position: int = 0) -> None:

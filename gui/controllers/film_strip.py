@@ -75,7 +75,7 @@ class FilmStripController:
         if self._monitor.detector is not None:
             wanted = (shot for key, shot in shots.items() if key not in self._pictures and shot.payload)
             self._maker.want(wanted, self._monitor.detector)
-        shown = self._shown()
+        shown = self._monitor.in_view
         self._keys = tuple(shots)
         self._view.set_films([_film(key, shot, self._pictures.get(key), key == shown) for key, shot in shots.items()])
         self._view.set_empty("" if shots else self._why_empty())
@@ -84,12 +84,6 @@ class FilmStripController:
         hits = (shot for shot in reversed(self._monitor.remembered) if shot.kind != "blank")
         newest_first = [(ShotKey.of(shot.result), shot) for shot in islice(hits, AT_MOST)]
         return dict(reversed(newest_first))
-
-    def _shown(self) -> ShotKey | None:
-        if not self._monitor.live:
-            return self._monitor.selected
-        shot = self._monitor.shot
-        return None if shot is None else ShotKey.of(shot.result)
 
     def _why_empty(self) -> str:
         n = len(self._monitor.remembered)

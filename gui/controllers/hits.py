@@ -95,7 +95,7 @@ class HitsController:
         self._view.set_counts(f"{count(len(table.rows))} of {count(len(table.hits))} hits")
         self._view.set_empty("" if len(table.rows) else self._why_empty())
         self._view.set_tags(sorted({tag for tags in set(table.values.tags.values()) for tag in tags}))
-        key = self._shown()
+        key = self._monitor.in_view
         self._view.set_shown(None if key is None else table.hits.find(key), not self._monitor.live)
         while self._results:
             self._monitor.said.emit(self._results.pop(0))
@@ -108,12 +108,6 @@ class HitsController:
             self._view.set_hits(self._monitor.hits)
         self.table.grow(_AT_ONCE)
         self.stale = len(self.table.values) < len(self.table.hits)
-
-    def _shown(self) -> ShotKey | None:
-        if not self._monitor.live:
-            return self._monitor.selected
-        shot = self._monitor.shot
-        return None if shot is None else ShotKey.of(shot.result)
 
     def _why_empty(self) -> str:
         n = len(self.table.hits)
