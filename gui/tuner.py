@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from braggwatch.gui.shot_key import ShotKey
 from braggwatch.gui.trial_effect import Effect, Outcome, ShotEffect, ShownEffect
-from braggwatch.processing.chain_settings import SettingsError, StageSpec
+from braggwatch.processing.chain_settings import SettingsError, StageSpec, split_name
 from braggwatch.processing.decompression import decompress
 from braggwatch.processing.detector import Detector
+from braggwatch.processing.stages.index import is_cell_file
 from braggwatch.processing.trial_run import Judged, Tables, TrialRun, judging_stages, threshold_map
 from braggwatch.streamer.picture_messages import ShotImage
+from braggwatch.streamer.wording import plain
 
 TELL_EVERY_S = 0.1
 """Between two looks at a trial that is under way."""
@@ -232,11 +234,22 @@ def _above(image: NDArray[Any], threshold: NDArray[np.float32]) -> NDArray[np.fl
 def _stages(document: Mapping[str, Any], changes: Tables) -> tuple[list[StageSpec], str]:
     """Return the stages; where an indexer cannot be made here, only the hit finders, and why."""
     try:
+        _refuse_named_files(document, changes)
         return judging_stages(document, changes), ""
     except SettingsError as error:
         if not str(error).startswith("[index"):
             raise
         return judging_stages(document, changes, ("hitfind",)), f"Indexing cannot be tried out: {error}"
+
+
+def _refuse_named_files(document: Mapping[str, Any], changes: Tables) -> None:
+    """Open no file that the feed names: it is on the processor's machine, and what is here is another one."""
+    for name, table in document.items():
+        if split_name(name)[0] != "index" or not isinstance(table, Mapping) or "cell" in changes.get(name, {}):
+            continue
+        cell = table.get("cell")
+        if isinstance(cell, str) and is_cell_file(cell):
+            raise SettingsError(f"[{name}] cell: the file {plain(cell, 200)} is on the processor's machine")
 
 
 def _outcome(judged: Judged) -> Outcome:

@@ -19,13 +19,23 @@ def read_cell(text: str) -> UnitCell:
 
     Raises ValueError with what was expected and what was found.
     """
-    if not text.strip().lower().endswith(".cell"):
+    if not is_cell_file(text):
         return UnitCell.from_string(text)
     path = Path(text.strip()).expanduser()
     try:
         return UnitCell.from_crystfel_cell(path)
     except OSError as error:
         raise ValueError(f"the cell file {path} cannot be read: {error.strerror}") from None
+
+
+def is_cell_file(text: str) -> bool:
+    """Tell whether a settings value names a file instead of giving the cell itself."""
+    return text.strip().lower().endswith(".cell")
+
+
+def cell_value(cell: UnitCell) -> str:
+    """Return a cell as a settings value: six numbers and a space group."""
+    return f"{' '.join(f'{value:.10g}' for value in cell.parameters)} {cell.space_group.replace(' ', '')}"
 
 
 class IndexSettings(BaseModel):
@@ -35,7 +45,8 @@ class IndexSettings(BaseModel):
 
     cell: str = Field(
         description="The unit cell that is looked for: a b c in Angstrom, alpha beta gamma in degrees and the space "
-        "group or lattice, such as '79.2 79.2 38.0 90 90 90 P43212'; or the path of a CrystFEL .cell file.",
+        "group or lattice, such as '79.2 79.2 38.0 90 90 90 P43212'; or the path of a CrystFEL .cell file, which is "
+        "read at the start: record and viewers have the cell itself.",
     )
     length_tolerance: float = Field(
         default=0.05,
@@ -55,8 +66,8 @@ class IndexSettings(BaseModel):
     @field_validator("cell")
     @classmethod
     def _readable(cls, text: str) -> str:
-        read_cell(text)
-        return text
+        cell = read_cell(text)
+        return cell_value(cell) if is_cell_file(text) else text
 
 
 class Index:

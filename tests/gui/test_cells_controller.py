@@ -1,5 +1,7 @@
 """The histograms of cells, and the proposal of another target."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from messages_by_hand import NotingOutbox
@@ -10,6 +12,7 @@ from braggwatch.gui.controllers.cells import BINS, CellsController
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.shot_key import ShotKey
 from braggwatch.gui.target_cell import TargetCell
+from braggwatch.processing.crystfel_cell import cell_text
 from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer.control_messages import Change, Changed
 
@@ -121,12 +124,18 @@ def test_without_a_target_nothing_can_be_proposed_and_the_reason_is_said() -> No
         ("index = 3", "The settings in force name no target cell."),
         ("[index]\ncell = 5", "The settings in force name no target cell."),
         ("[index]\ncell = '1 2 3'", "The target cell cannot be read here: expected six numbers"),
-        ("[index]\ncell = 'not/there.cell'", "The target cell cannot be read here: the cell file not/there.cell"),
+        ("[index]\ncell = '/x/y.cell'", "The target cell is in a file on the processor's machine: /x/y.cell."),
     ],
 )
 def test_settings_without_a_readable_cell_are_a_sentence(text: str, problem: str) -> None:
     target = TargetCell.of(settings(text))
     assert target.cell is None and target.problem.startswith(problem)
+
+
+def test_a_cell_file_that_the_settings_name_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "here.cell"
+    path.write_text(cell_text(UnitCell.from_string(TARGET)))
+    assert TargetCell.of(settings(f"[index]\ncell = '{path}'\n")).cell is None
 
 
 def test_a_cell_is_written_with_the_symmetry_word_that_stands_in_the_settings() -> None:

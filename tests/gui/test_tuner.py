@@ -2,6 +2,7 @@
 
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,11 @@ from braggwatch.gui.shot_key import ShotKey
 from braggwatch.gui.trial_effect import Effect, Outcome, ShotEffect, Tally
 from braggwatch.gui.tuner import Trial, Tuner
 from braggwatch.processing.chain_settings import ChainSettings
+from braggwatch.processing.crystfel_cell import cell_text
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Frame, Series
 from braggwatch.processing.pipeline_settings import PipelineSettings
+from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer.picture_messages import Geometry, ShotImage
 
 
@@ -191,6 +194,18 @@ def test_a_cell_that_cannot_be_read_here_leaves_the_hit_finder_to_be_tried(told:
     assert effect.note.startswith(
         "Indexing cannot be tried out: [index] cell: the cell file /nowhere/of.cell cannot be"
     )
+
+
+def test_no_cell_file_is_opened_that_the_settings_in_force_name(told: Told, tmp_path: Path) -> None:
+    path = tmp_path / "here.cell"
+    path.write_text(cell_text(UnitCell.from_string("79.2 79.2 38.0 90 90 90 P43212")))
+    document = tomllib.loads(TEXT)
+    text = TEXT.replace(document["index"]["cell"], str(path))
+    shots = (shot_image(1), shot_image(2))
+    effect = told.result(Trial(detector(), text, {}, None, shots))
+    assert len(effect.shots) == 2 and not effect.indexes
+    assert effect.note == (f"Indexing cannot be tried out: [index] cell: the file {path} is on the processor's machine")
+    assert told.result(Trial(detector(), text, {"index": {"cell": document["index"]["cell"]}}, None, shots)).note
 
 
 def test_a_chain_without_indexer_indexes_nothing(told: Told) -> None:

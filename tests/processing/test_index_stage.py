@@ -7,13 +7,15 @@ import pytest
 from indexing_truth import crystfel_peaks, misorientation
 from pydantic import ValidationError
 
+from braggwatch.processing import crystfel_cell
 from braggwatch.processing.chain import Verdict
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.indexer import Indexer
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.shot import Shot
-from braggwatch.processing.stages.index import Index, IndexSettings, lowest_nodes, read_cell
+from braggwatch.processing.stages.index import Index, IndexSettings, is_cell_file, lowest_nodes, read_cell
+from braggwatch.processing.unit_cell import UnitCell
 
 CELL = "79.2 79.2 38.0 90 90 90 P43212"
 
@@ -42,6 +44,28 @@ def test_a_hit_is_kept_with_its_crystal(shared: Path, from_file: bool) -> None:
     assert misorientation(crystal.A, truth) < 0.2
     assert crystal.rmsd_px < 3.0
     stage.end()
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        CELL,
+        "50 60 70 90 95.5 90 C121",
+        "50 60 70 90 90 95.5 B2",
+        "57.9 57.9 150 90 90 120 R3:H",
+        "60 60 60 85 85 85 R3:R",
+        "40.1234567 50 60 80 85 95 P1",
+    ],
+)
+def test_of_a_cell_file_the_settings_keep_the_cell_itself(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "target.cell"
+    path.write_text(crystfel_cell.cell_text(UnitCell.from_string(cell)))
+    of_file = read_cell(str(path))
+    settings = IndexSettings(cell=str(path))
+    path.unlink()
+    assert read_cell(settings.cell) == of_file
+    assert not is_cell_file(settings.cell)
+    assert IndexSettings(cell=settings.cell) == settings
 
 
 def test_a_shot_without_a_lattice_is_skipped(shared: Path) -> None:
