@@ -196,13 +196,19 @@ class ThumbnailMaker:
         self._lock = threading.Lock()
         self._wanted: list[ShotImage] = []
         self._detector: Detector | None = None
+        self._in_the_making: ShotKey | None = None
         self._made: dict[ShotKey, Thumbnail | None] = {}
         self._working = False
 
     def want(self, shots: Iterable[ShotImage], detector: Detector) -> None:
-        """Ask for pictures of these shots, the last one first, instead of those that were asked for before."""
+        """Ask for pictures of these shots, the last one first, instead of those that were asked for before.
+
+        What is in the making, or made and not taken yet, is not made again.
+        """
         with self._lock:
-            self._wanted, self._detector = list(shots), detector
+            known = {self._in_the_making, *self._made}
+            self._wanted = [shot for shot in shots if ShotKey.of(shot.result) not in known]
+            self._detector = detector
             if not self._wanted or self._working:
                 return
             self._working = True
@@ -223,6 +229,7 @@ class ThumbnailMaker:
                     self._working = False
                     return
                 shot = self._wanted.pop()
+                key = self._in_the_making = ShotKey.of(shot.result)
             try:
                 if frame is None or frame.detector is not detector:
                     frame = Frame.of(detector)
@@ -230,5 +237,5 @@ class ThumbnailMaker:
             except ValueError:
                 picture = None  # the image panel says why
             with self._lock:
-                self._made[ShotKey.of(shot.result)] = picture
+                self._made[key], self._in_the_making = picture, None
             self._done()

@@ -17,7 +17,6 @@ from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding
 from braggwatch.processing.panel import Panel
-from braggwatch.streamer.picture_messages import ShotImage
 
 
 def pooled_slowly(image: NDArray[np.uint16], good: NDArray[np.bool_], frame: Frame) -> NDArray[np.float32]:
@@ -140,12 +139,21 @@ def test_the_maker_makes_what_is_wanted_the_last_first_and_none_of_what_is_damag
         done.release()
 
     maker = ThumbnailMaker(note)
-    shots: list[ShotImage] = [shot_image(number) for number in (1, 2, 3)]
-    maker.want(shots[:1], detector())
-    maker.want([*shots[1:2], msgspec.structs.replace(shots[0], payload=b""), shots[2]], detector())
+    damaged = msgspec.structs.replace(shot_image(4), payload=b"")
+    maker.want([shot_image(1)], detector())
+    maker.want([shot_image(2), damaged, shot_image(3)], detector())
     first.set()
-    while len(made) < 3:
+    while ShotKey("run-1", 2) not in made:
         assert done.acquire(timeout=30)
-    assert [key.number for key in order] in ([3, 1, 2], [1, 3, 1, 2])
+    assert [key.number for key in order] in ([3, 4, 2], [1, 3, 4, 2])
     assert made[ShotKey("run-1", 3)] is not None and made[ShotKey("run-1", 2)] is not None
-    assert made[ShotKey("run-1", 1)] is None
+    assert made[ShotKey("run-1", 4)] is None
+
+
+def test_a_picture_that_was_made_and_not_taken_is_not_made_again() -> None:
+    done = threading.Semaphore(0)
+    maker = ThumbnailMaker(done.release)
+    for shots in ([shot_image(1)], [shot_image(2), shot_image(1)]):
+        maker.want(shots, detector())
+        assert done.acquire(timeout=30)
+    assert {key.number for key in maker.take()} == {1, 2}
