@@ -66,13 +66,10 @@ class Session:
         """Return the first frame that was judged so."""
         return next(number for number in sorted(self.verdicts) if self.verdicts[number] == verdict)
 
-    def last_hits(self) -> set[int]:
-        """Return the last hit without and the last with a lattice."""
-        newest = (
-            "SELECT number FROM hits JOIN frames USING (run, number) JOIN states ON code = state "
-            "WHERE name = '{}' ORDER BY id DESC LIMIT 1"
-        )
-        return {self.number(newest.format(state)) for state in ("hit", "indexed")}
+    def last_hits(self) -> list[int]:
+        """Return the last 40 hits, oldest first: as many as the window fetches of a record."""
+        rows = self.ask("SELECT number FROM hits ORDER BY id DESC LIMIT 40")
+        return [number for (number,) in reversed(rows)]
 
     def peaks(self, number: int) -> NDArray[Any]:
         """Return the spots of a hit, as rows of `PEAK`."""
