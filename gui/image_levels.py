@@ -21,6 +21,8 @@ _HIGHEST: dict[Scale, float] = {"linear": 0.9995, "sqrt": 0.9999, "log": 1.0}
 _LOWEST = 0.01
 _SPREAD = 2.2
 """By how much the part of pixels that belong to spots grows with each binning by 2 x 2."""
+_FARTHEST = 1e12
+"""Levels beyond this, ADU, are not believed."""
 _DECADES = 2.5
 """How many powers of ten the logarithmic scale spreads over the shades."""
 
@@ -115,6 +117,30 @@ class Levels:
         """Make levels of two values in any order, a little apart where they are the same."""
         low, high = min(one, other), max(one, other)
         return cls(low, max(high, low + max(1e-3, 1e-6 * abs(low))))
+
+
+@dataclass(frozen=True)
+class LevelsFor:
+    """Levels that were chosen by hand, and for which images: those of another detector may lie elsewhere altogether."""
+
+    levels: Levels
+    shape: tuple[int, int]
+    """``(ss, fs)``."""
+
+    def as_text(self) -> str:
+        """Return what `from_text` reads."""
+        return f"{self.levels.low!r} {self.levels.high!r} {self.shape[0]} {self.shape[1]}"
+
+    @classmethod
+    def from_text(cls, text: str) -> "LevelsFor | None":
+        """Read it; None for what makes no sense."""
+        try:
+            low, high, ss, fs = text.split()
+            levels, shape = (float(low), float(high)), (int(ss), int(fs))
+        except ValueError:
+            return None
+        believed = all(abs(level) < _FARTHEST for level in levels)  # False for NaN too
+        return cls(Levels.between(*levels), shape) if believed else None
 
 
 @lru_cache(8)

@@ -7,7 +7,7 @@ from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QFont, QPixmap, QResizeEvent
 from PyQt5.QtWidgets import QApplication, QFileDialog, QLabel, QVBoxLayout, QWidget
 
-from braggwatch.gui.image_levels import SCALES, Levels, Scale
+from braggwatch.gui.image_levels import SCALES, Levels, LevelsFor, Scale
 from braggwatch.gui.image_picture import Picture
 from braggwatch.gui.image_rings import Ring
 from braggwatch.gui.image_spots import Points, Spots
@@ -210,11 +210,14 @@ class ImagePanel(Panel):
     # -- the rest -----------------------------------------------------------------------------------------------
 
     def chosen(self) -> dict[str, str]:
-        """Return colours and scale."""
-        return {"colours": self.canvas.colour_map, "scale": self.canvas.scale_name}
+        """Return colours and scale, and levels that were chosen by hand with the shape of the images they are for."""
+        chosen: dict[str, str] = {"colours": self.canvas.colour_map, "scale": self.canvas.scale_name}
+        levels = self.canvas.levels_by_hand
+        return chosen if levels is None else chosen | {"levels": levels.as_text()}
 
     def choose(self, chosen: Mapping[str, str]) -> None:
-        """Take colours and scale."""
+        """Take colours and scale; levels wait for the first image, and are forgotten where that has another shape."""
+        self.canvas.earlier = LevelsFor.from_text(chosen.get("levels", ""))
         for name in COLOUR_MAPS:
             if name == chosen.get("colours"):
                 self.toolbar.set_colour_map(name)

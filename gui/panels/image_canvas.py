@@ -6,7 +6,7 @@ import pyqtgraph as pg
 from PyQt5.QtCore import QEvent, QPointF, pyqtSignal
 from PyQt5.QtGui import QResizeEvent
 
-from braggwatch.gui.image_levels import Histogram, Levels, Scale
+from braggwatch.gui.image_levels import Histogram, Levels, LevelsFor, Scale
 from braggwatch.gui.image_picture import Drawing, Picture
 from braggwatch.gui.panels.image_box import ImageBox
 from braggwatch.gui.panels.image_colours import ColourMap, colour_table
@@ -35,6 +35,8 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
         self.mask_shown = True
         self.manual: Levels | None = None
         """None: chosen from the histogram."""
+        self.earlier: LevelsFor | None = None
+        """Chosen by hand at the last start; taken for the first image, if that has the same shape."""
         self._said: tuple[object, object] = (None, None)
         self._drawn: tuple[object, ...] = ()
         self.ci.layout.setContentsMargins(0, 0, 0, 0)
@@ -59,6 +61,13 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
         index = self.picture.level_for(self._size())
         return Levels.chosen(self.picture.levels[index].histogram, self.scale_name, index)
 
+    @property
+    def levels_by_hand(self) -> LevelsFor | None:
+        """The levels chosen by hand, now or at the last start, and for which images."""
+        if self.manual is None or self.picture is None:
+            return self.earlier
+        return LevelsFor(self.manual, self.picture.assembly.detector.shape)
+
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
         self.theme = theme
@@ -69,6 +78,10 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
     def set_picture(self, picture: Picture | None, shape: tuple[int, int]) -> None:
         """Show a picture, or nothing where one of a shape would be; the zoom stays where the shape does."""
         self.picture = picture
+        if picture is not None and self.earlier is not None:
+            if self.manual is None and self.earlier.shape == picture.assembly.detector.shape:
+                self.manual = self.earlier.levels
+            self.earlier = None
         if min(shape) > 0:
             self.box.set_extent(*shape)
         self.redraw()

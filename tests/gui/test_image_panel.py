@@ -170,6 +170,39 @@ def test_levels_dragged_on_the_histogram_stay_until_automatic_ones_are_wanted(sh
     assert panel.canvas.levels.low < 3.0 and panel.canvas.levels.high > 11.0
 
 
+def test_levels_chosen_by_hand_come_back_for_images_of_the_same_shape(shown: Callable[..., Shown]) -> None:
+    _, panel, _ = shown(geometry(), shot_image(1))
+    assert "levels" not in panel.chosen()
+    panel.plot.levels_dragged.emit(3.0, 11.5)
+    left = panel.chosen()
+
+    monitor, again, controller = shown()
+    again.choose(left)
+    assert again.chosen() == left, "they are not lost where no image comes"
+    monitor.take([geometry(), shot_image(2)])
+    settle(controller)
+    low, high = again.canvas.levels.low, again.canvas.levels.high
+    assert (low, high) == pytest.approx((3.0, 11.5), rel=1e-6)
+    again.auto_levels()
+    assert "levels" not in again.chosen()
+
+    shape = (100, 120)
+    monitor, other, controller = shown()
+    other.choose(left)
+    monitor.take([geometry(shape), shot_image(2, shape=shape)])
+    settle(controller)
+    assert other.canvas.manual is None and "levels" not in other.chosen()
+
+
+@pytest.mark.parametrize("text", ["", "3 11", "3 eleven 200 240", "nan 11 200 240", "0 inf 200 240", "1 2 3.5 4"])
+def test_levels_that_make_no_sense_are_left_out(shown: Callable[..., Shown], text: str) -> None:
+    monitor, panel, controller = shown()
+    panel.choose({"levels": text})
+    monitor.take([geometry(), shot_image(1)])
+    settle(controller)
+    assert panel.canvas.manual is None
+
+
 def test_the_histogram_is_shown_when_wanted_and_has_the_levels_in_force(shown: Callable[..., Shown]) -> None:
     _, panel, _ = shown(geometry(), shot_image(1))
     assert not panel.plot.isVisible()
