@@ -10,10 +10,12 @@ from typing import Any, TypeGuard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from braggwatch.processing.chain import Chain, Stage
+from braggwatch.processing.stages.average import Average, AverageSettings
 from braggwatch.processing.stages.dump import Dump, DumpSettings
 from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
-from braggwatch.processing.stages.index import Index, IndexSettings
+from braggwatch.processing.stages.index import Index, IndexSettings, read_cell
 from braggwatch.processing.stages.integrate import Integrate, IntegrateSettings
+from braggwatch.processing.stages.stream import Stream, StreamSettings
 
 Options = Mapping[str, Any]
 
@@ -22,6 +24,8 @@ STAGES: Mapping[str, tuple[type[BaseModel], Callable[..., Stage]]] = {
     "dump": (DumpSettings, Dump),
     "index": (IndexSettings, Index),
     "integrate": (IntegrateSettings, Integrate),
+    "stream": (StreamSettings, Stream),
+    "average": (AverageSettings, Average),
 }
 """The stages that come with the program: their settings and their class."""
 
@@ -37,8 +41,8 @@ class ChainSettings(BaseModel):
 
     stages: list[str] = Field(
         default=["hitfind", "dump:hit"],
-        description="Stages in order: hitfind, dump, index, integrate, or a class of your own as package.module.Class; "
-        "behind a colon an instance name, which has its own options in a table of that name.",
+        description="Stages in order: hitfind, dump, index, integrate, stream, average, or a class of your own as "
+        "package.module.Class; behind a colon an instance name, which has its own options in a table of that name.",
     )
 
 
@@ -78,7 +82,7 @@ def resolve_stages(stages: Sequence[str], tables: Mapping[str, Options]) -> list
 
 def build_chain(specs: Sequence[StageSpec], provenance: Mapping[str, str]) -> Chain:
     """Make the chain; `provenance` (settings, version) goes into what the stages write."""
-    return Chain([(spec.name, _build(spec, provenance)) for spec in specs])
+    return Chain([(spec.name, _build(spec, specs, provenance)) for spec in specs])
 
 
 def describe_error(table: str, error: ValidationError) -> str:
@@ -110,14 +114,29 @@ def _resolve(name: str, tables: Mapping[str, Options]) -> StageSpec:
         raise SettingsError(describe_error(name, error)) from None
 
 
-def _build(spec: StageSpec, provenance: Mapping[str, str]) -> Stage:
+def _build(spec: StageSpec, specs: Sequence[StageSpec], provenance: Mapping[str, str]) -> Stage:
     make: Callable[..., Stage] = STAGES[spec.module][1] if spec.module in STAGES else _user_stage(spec.module)
     try:
         if isinstance(spec.settings, DumpSettings):
             return Dump(spec.settings, instance=spec.instance, provenance=dict(provenance))
+        if isinstance(spec.settings, StreamSettings):
+            return Stream(spec.settings, instance=spec.instance, **_stream_header(specs))
+        if isinstance(spec.settings, AverageSettings):
+            return Average(spec.settings, instance=spec.instance, provenance=dict(provenance))
         return make(**spec.settings) if isinstance(spec.settings, dict) else make(spec.settings)
     except (TypeError, ValueError, OSError) as error:
         raise SettingsError(f"[{spec.name}]: {error}") from error
+
+
+def _stream_header(specs: Sequence[StageSpec]) -> dict[str, Any]:
+    """Return what the other stages tell the header of a stream: the cell that is looked for, and the gain."""
+    known: dict[str, Any] = {}
+    for spec in specs:
+        if isinstance(spec.settings, IndexSettings):
+            known.setdefault("cell", read_cell(spec.settings.cell))
+        elif isinstance(spec.settings, IntegrateSettings):
+            known.setdefault("adu_per_photon", spec.settings.gain)
+    return known
 
 
 def _user_stage(path: str) -> Callable[..., Stage]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from braggwatch.processing.array_files import load_mask
 from braggwatch.processing.beam import Beam
-from braggwatch.processing.calibration import load_mask
 from braggwatch.processing.crystfel_geometry import BadRegion, CrystfelGeometry, CrystfelPanel
 from braggwatch.processing.crystfel_values import InDataFile
 from braggwatch.processing.detector import Detector, Panel

@@ -1,13 +1,14 @@
-"""Where geometry, mask and dark come from."""
+"""Where geometry, mask, dark and gain come from."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from braggwatch.processing.array_files import load_mask
 from braggwatch.processing.beam import Beam
-from braggwatch.processing.calibration import Calibration, load_mask
+from braggwatch.processing.calibration import Calibration
 from braggwatch.processing.crystfel_geometry import CrystfelGeometry
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
@@ -61,6 +62,18 @@ class DetectorSettings(BaseModel):
         default=2**30, gt=0, description="Frames that unpack to more than this are refused, bytes."
     )
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.max_noise is not None and self.noise is None:
+            raise ValueError("max_noise needs noise: a file with the standard deviation of dark frames")
+        if self.gain_map_level is not None and self.gain_map is None:
+            raise ValueError("gain_map_level needs gain_map: a file that is 0 where the level holds")
+        if self.common_mode in ("mean", "robust") and self.noise is None:
+            raise ValueError(
+                f'common_mode = "{self.common_mode}" needs noise: a file with the standard deviation of dark frames'
+            )
+        return self
+
     def detector(self, series: Series) -> Detector:
         """Return the detector of a series, with its masks.
 
@@ -81,17 +94,17 @@ class DetectorSettings(BaseModel):
         return detector
 
     def calibration(self, detector: Detector) -> Calibration | None:
-        """Return the dark and noise corrections, or None where none is asked for."""
-        if self.dark is None and self.noise is None:
+        """Return what corrects the images of a detector, or None where nothing is asked for."""
+        if self.common_mode == "none" and self.dark is None and self.noise is None and self.gain_map is None:
             return None
         return Calibration.load(
-            dark=self.dark,
-            noise=self.noise,
+            detector,
+            self.dark,
+            self.noise,
             max_noise=self.max_noise,
-            shape=detector.shape,
-            flag_values=detector.flag_values,
-            flag_below=detector.flag_below,
-            flag_above=detector.flag_above,
+            gain=self.gain_map,
+            gain_level=self.gain_map_level,
+            common_mode=None if self.common_mode == "none" else self.common_mode,
         )
 
     def check_files(self) -> None:

@@ -30,7 +30,7 @@ class Pipeline:
         self.detector = settings.detector(series)
         self.calibration = settings.calibration(self.detector)
         if self.calibration is not None:
-            self.detector = self.detector.with_mask(self.calibration.mask).without_flags()
+            self.detector = self.calibration.corrected
         self.chain = chain
         self._max_image_bytes = settings.max_image_bytes
         # Reused for every frame: a fresh 36 MB array a frame costs more in page faults than its decoding.

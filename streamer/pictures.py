@@ -160,7 +160,7 @@ class Pictures(Closing):
         detector = begun.settings.detector(series)
         calibration = begun.settings.calibration(detector)
         if calibration is not None:
-            detector = detector.with_mask(calibration.mask).without_flags()
+            detector = calibration.corrected
         geometry = Geometry.of(series.key, series.number, detector)
         self._messages.append(geometry)
         anonymous = msgspec.structs.replace(geometry, series="", run=0)

@@ -1,7 +1,9 @@
 """Darks and masks from files, and images less their dark."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import hdf5plugin
@@ -9,10 +11,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from braggwatch.processing.calibration import Calibration, load_array, load_mask
+from braggwatch.processing.array_files import load_array, load_mask
+from braggwatch.processing.average_files import blank_detector
+from braggwatch.processing.calibration import Calibration
+from braggwatch.processing.detector import Detector
 
 SHAPE = (6, 4)
 DARK = np.arange(24, dtype=np.float64).reshape(SHAPE) / 7
+
+
+def detector(max_adu: float = float("inf"), **more: Any) -> Detector:
+    """One panel of SHAPE with flags and saturation."""
+    flat = blank_detector(SHAPE)
+    return replace(flat, panels=(replace(flat.panels[0], max_adu=max_adu),), **more)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32", ">u2"])
@@ -24,7 +35,7 @@ def test_the_dark_is_subtracted_and_bad_values_become_nan(dtype: str) -> None:
     else:
         image[2, 3] = np.iinfo(dtype).max
         expected[2, 3] = np.nan
-    result = Calibration(DARK)(image)
+    result = Calibration(detector(), DARK)(image)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-6)
 
@@ -32,10 +43,10 @@ def test_the_dark_is_subtracted_and_bad_values_become_nan(dtype: str) -> None:
 def test_the_smallest_signed_value_and_flagged_values_become_nan() -> None:
     image = np.zeros(SHAPE, np.int16)
     image[0, :] = [-32768, 32767, 5, 6]
-    result = Calibration(DARK, flag_values=(5.0, 65535.0, 0.5))(image)
+    result = Calibration(detector(flag_values=(5.0, 65535.0, 0.5)), DARK)(image)
     np.testing.assert_array_equal(np.isnan(result[0]), [True, True, True, False])
     assert not np.isnan(result[1:]).any()
-    floats = Calibration(DARK, flag_values=(5.0,))(image.astype(np.float32))
+    floats = Calibration(detector(flag_values=(5.0,)), DARK)(image.astype(np.float32))
     np.testing.assert_array_equal(np.isnan(floats[0]), [False, False, True, False])
 
 
@@ -43,17 +54,17 @@ def test_the_smallest_signed_value_and_flagged_values_become_nan() -> None:
 def test_limits_hold_for_the_image_before_the_dark(dtype: str) -> None:
     image = np.zeros(SHAPE, dtype)
     image[0, :] = [-1, 0, 90, 91]
-    result = Calibration(np.full(SHAPE, 10.0), flag_below=0.0, flag_above=90.0)(image)
+    result = Calibration(detector(flag_below=0.0, flag_above=90.0), np.full(SHAPE, 10.0))(image)
     np.testing.assert_array_equal(result[0], [np.nan, -10.0, 80.0, np.nan])
     assert (result[1:] == -10.0).all()
 
 
 def test_zero_of_an_unsigned_image_is_a_measurement() -> None:
-    np.testing.assert_allclose(Calibration(DARK)(np.zeros(SHAPE, np.uint16)), -DARK, rtol=1e-6)
+    np.testing.assert_allclose(Calibration(detector(), DARK)(np.zeros(SHAPE, np.uint16)), -DARK, rtol=1e-6)
 
 
 def test_one_output_serves_all_images_and_the_input_is_left_alone() -> None:
-    calibration = Calibration(DARK)
+    calibration = Calibration(detector(), DARK)
     image = np.full(SHAPE, 9, np.uint16)
     first = calibration(image)
     assert calibration(image[::-1, ::-1]) is first
@@ -63,7 +74,68 @@ def test_one_output_serves_all_images_and_the_input_is_left_alone() -> None:
 
 def test_views_of_strides_are_read_right() -> None:
     big = np.arange(96, dtype=np.uint16).reshape(12, 8)
-    np.testing.assert_allclose(Calibration(DARK)(big[::2, 1::2]), big[::2, 1::2] - DARK, rtol=1e-6)
+    np.testing.assert_allclose(Calibration(detector(), DARK)(big[::2, 1::2]), big[::2, 1::2] - DARK, rtol=1e-6)
+
+
+def test_the_gain_multiplies_what_the_dark_has_left() -> None:
+    gain = np.linspace(0.5, 7.0, 24).reshape(SHAPE)
+    gain[0, :3] = [0.0, -1.0, np.nan]
+    calibration = Calibration(detector(), DARK, gain=gain)
+    image = np.arange(24, dtype=np.uint16).reshape(SHAPE)
+    np.testing.assert_allclose(calibration(image)[1:], ((image - DARK) * gain)[1:], rtol=1e-5)
+    assert sorted(zip(*np.nonzero(calibration.mask), strict=True)) == [(0, 0), (0, 1), (0, 2)]
+    assert calibration.corrected.mask.sum() == 3
+
+
+def test_a_gain_level_takes_the_zeros_of_the_map_as_the_older_code_did() -> None:
+    where = np.array([[0, 1, 2, 0]] * 6)
+    result = Calibration(detector(), gain=where, gain_level=6.87)(np.full(SHAPE, 10, np.uint16))
+    np.testing.assert_allclose(result[0], [68.7, 10, 10, 68.7], rtol=1e-6)
+    for level in (0.0, -1.0):
+        with pytest.raises(ValueError, match="gain_level must be positive"):
+            Calibration(detector(), gain=where, gain_level=level)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+def test_a_saturated_pixel_stays_saturated_and_no_other_becomes_so(dtype: str) -> None:
+    dark, gain = np.full(SHAPE, 1000.0), np.ones(SHAPE)
+    gain[:, 0] = 6.87
+    dark[5, 3] = -500.0
+    calibration = Calibration(detector(max_adu=16383.0), dark, gain=gain)
+    image = np.full(SHAPE, 16382, dtype)
+    image[0, 0], image[1, 1], image[2, 2] = 16383, 16383, 16384
+    if dtype != "float32":
+        image[3, 3] = np.iinfo(dtype).max
+    corrected = calibration(image)
+    limit = calibration.corrected.panels[0].max_adu
+    assert limit == pytest.approx((16383 - 1000) * 6.87)
+    saturated = corrected >= limit
+    assert sorted(zip(*np.nonzero(saturated), strict=True)) == [(0, 0), (1, 1), (2, 2)]
+    assert np.isnan(corrected[3, 3]) == (dtype != "float32")
+    without = Calibration(detector(), dark)(image)
+    assert without[1, 1] == 16383 - 1000
+
+
+def test_pixels_masked_while_images_come_are_nan_from_then_on_saturated_or_not() -> None:
+    calibration = Calibration(detector(max_adu=50.0), DARK)
+    image = np.full(SHAPE, 60, np.uint16)
+    assert np.isfinite(calibration(image)).all()
+    bad = np.zeros(SHAPE, bool)
+    bad[2, 2] = True
+    calibration.mask_pixels(bad)
+    np.testing.assert_array_equal(np.isnan(calibration(image)), bad)
+    with pytest.raises(ValueError, match=re.escape("the mask's shape is (4, 6)")):
+        calibration.mask_pixels(bad.T)
+
+
+def test_one_pixel_is_enough_and_pixels_of_no_panel_are_nan() -> None:
+    one = Calibration(blank_detector((1, 1)), np.array([[3.0]]), gain=np.array([[2.0]]))
+    assert one(np.array([[5]], np.uint16))[0, 0] == 4.0
+    half = blank_detector(SHAPE)
+    half = replace(half, panels=(replace(half.panels[0], ss_stop=3),))
+    result = Calibration(half, DARK)(np.ones(SHAPE, np.uint16))
+    assert np.isfinite(result[:3]).all()
+    assert np.isnan(result[3:]).all()
 
 
 def test_noise_rules_pixels_out() -> None:
@@ -72,11 +144,16 @@ def test_noise_rules_pixels_out() -> None:
     noise[1, 0], noise[1, 1] = -1.0, np.inf
     dark = DARK.copy()
     dark[5, 3] = np.nan
-    mask = Calibration(dark, noise, max_noise=3.0).mask
+    mask = Calibration(detector(), dark, noise, max_noise=3.0).mask
     assert sorted(zip(*np.nonzero(mask), strict=True)) == [(0, 0), (0, 1), (0, 3), (1, 0), (1, 1), (5, 3)]
-    assert not Calibration(DARK).mask.any()
-    assert Calibration(DARK, np.full(SHAPE, 1e30)).mask.sum() == 0
-    assert Calibration(DARK, np.zeros(SHAPE)).mask.all()
+    assert not Calibration(detector(), DARK).mask.any()
+    assert Calibration(detector(), DARK, np.full(SHAPE, 1e30)).mask.sum() == 0
+
+
+def test_a_calibration_that_leaves_no_pixel_is_refused() -> None:
+    for bad in ({"noise": np.zeros(SHAPE)}, {"dark": np.full(SHAPE, np.nan)}, {"gain": np.zeros(SHAPE)}):
+        with pytest.raises(ValueError, match="dark, noise and gain map leave no pixel"):
+            Calibration(detector(), **bad)
 
 
 @pytest.mark.parametrize(
@@ -88,18 +165,20 @@ def test_noise_rules_pixels_out() -> None:
 )
 def test_images_that_do_not_fit_are_refused(image: NDArray[np.generic], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        Calibration(DARK)(image)
+        Calibration(detector(), DARK)(image)
 
 
 def test_darks_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=re.escape("the noise's shape is (4, 6), expected the dark image's (6, 4)")):
-        Calibration(DARK, DARK.T)
-    with pytest.raises(ValueError, match=re.escape("the dark image's shape is (24,), expected (ss, fs)")):
-        Calibration(DARK.ravel())
+    with pytest.raises(ValueError, match=re.escape("the noise's shape is (4, 6), expected the image's (6, 4)")):
+        Calibration(detector(), DARK, DARK.T)
+    with pytest.raises(ValueError, match=re.escape("the dark's shape is (24,), expected the image's (6, 4)")):
+        Calibration(detector(), DARK.ravel())
     with pytest.raises(ValueError, match=re.escape("max_noise must be positive, found -1")):
-        Calibration(DARK, DARK, max_noise=-1)
-    with pytest.raises(ValueError, match="max_noise needs the noise: expected a file with the standard deviation"):
-        Calibration.load(None, shape=SHAPE, max_noise=3.0)
+        Calibration(detector(), DARK, DARK, max_noise=-1)
+    with pytest.raises(ValueError, match="max_noise needs a noise, found none"):
+        Calibration.load(detector(), max_noise=3.0)
+    with pytest.raises(ValueError, match="gain_level needs a gain map, found none"):
+        Calibration.load(detector(), gain_level=3.0)
 
 
 @pytest.fixture
@@ -157,10 +236,10 @@ def test_a_dark_and_its_noise_are_loaded_together(h5: Path, tmp_path: Path) -> N
     noise = np.ones(SHAPE)
     noise[3, 2] = 0
     np.save(tmp_path / "noise.npy", noise)
-    calibration = Calibration.load(h5, tmp_path / "noise.npy", shape=SHAPE)
+    calibration = Calibration.load(detector(), h5, tmp_path / "noise.npy")
     np.testing.assert_allclose(calibration(np.ones(SHAPE, np.uint16)), 1 - DARK, rtol=1e-6, atol=1e-7)
     assert list(zip(*np.nonzero(calibration.mask), strict=True)) == [(3, 2)]
-    noise_only = Calibration.load(None, tmp_path / "noise.npy", shape=SHAPE)
+    noise_only = Calibration.load(detector(), None, tmp_path / "noise.npy")
     assert (noise_only(np.ones(SHAPE, np.uint16)) == 1).all()
     assert noise_only.mask.sum() == 1
 
