@@ -12,6 +12,7 @@ from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.pipeline import Pipeline
 from braggwatch.processing.stages.dump import DumpSettings
+from braggwatch.processing.stages.stream import StreamSettings
 
 _WARM_UP_SHAPE = (256, 256)
 _WARM_UP_DTYPES = ("uint16", "uint32")
@@ -46,7 +47,7 @@ class PipelineSettings(BaseModel):
         self.detector.check_files()
         self.build_chain()
         for spec in self.stage_specs():
-            if isinstance(spec.settings, DumpSettings):
+            if isinstance(spec.settings, DumpSettings | StreamSettings):
                 try:
                     spec.settings.check_directory()
                 except ValueError as error:

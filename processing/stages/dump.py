@@ -22,6 +22,7 @@ from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.nxmx import NXmxWriter, packed_mask, repair_abandoned, safe_file_name, unique_name
 from braggwatch.processing.shot import DumpedImage, Shot
+from braggwatch.processing.stages.directory import refuse_unwritable
 
 _log = logging.getLogger(__name__)
 
@@ -53,13 +54,7 @@ class DumpSettings(BaseModel):
 
     def check_directory(self) -> None:
         """Raise ValueError where nothing could be written to `directory`, which need not exist yet."""
-        there = self.directory.absolute()
-        while not there.exists() and there != there.parent:
-            there = there.parent
-        if not there.is_dir():
-            raise ValueError(f"directory: expected a folder, found a file at {there}")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise ValueError(f"directory: {there} is not writable for this user; choose another folder")
+        refuse_unwritable(self.directory)
 
 
 class Dump:
