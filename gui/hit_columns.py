@@ -1,7 +1,7 @@
 """All hits that are known, as columns: what tables, histograms and maps are drawn from."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import numpy as np
@@ -36,6 +36,8 @@ class HitColumns:
         self._rows: list[bytes] = []
         self._keys: list[ShotKey] = []
         self._row_of: dict[ShotKey, int] = {}
+        self._tags: dict[int, tuple[str, ...]] = {}
+        """Of the rows that have any."""
         self.last = 0
         """What to ask the archive for next: what comes after this id."""
 
@@ -74,6 +76,8 @@ class HitColumns:
             self._row_of[key] = self._n_hits
             self._keys.append(key)
             self._rows.append(_encoder.encode(row))
+            if row.tags:
+                self._tags[self._n_hits] = row.tags
             for crystal in row.crystals:
                 self._append_lattice(
                     (self._n_hits, crystal.cell, np.reshape(crystal.A, (3, 3)), crystal.n_indexed, crystal.rmsd_px)
@@ -81,11 +85,22 @@ class HitColumns:
             self._append_hit(row)
 
     def retag(self, key: ShotKey, tags: tuple[str, ...]) -> int | None:
-        """Note what tags a shot has now; return its row, None where it is no hit that is known."""
+        """Note what tags a shot has now; return its row, None where it has them already or is no hit that is known."""
         row = self.find(key)
-        if row is not None:
-            self._rows[row] = _encoder.encode(msgspec.structs.replace(self.row(row), tags=tags))
+        if row is None or self._tags.get(row, ()) == tags:
+            return None
+        self._rows[row] = _encoder.encode(msgspec.structs.replace(self.row(row), tags=tags))
+        if tags:
+            self._tags[row] = tags
+        else:
+            del self._tags[row]
         return row
+
+    def retag_all(self, tagged: Mapping[ShotKey, tuple[str, ...]], *, complete: bool) -> list[int]:
+        """Note what tags shots have now; `complete`: no others have any. Return the rows whose tags have changed."""
+        gone = [self._keys[row] for row in self._tags if complete and self._keys[row] not in tagged]
+        rows = [self.retag(key, tags) for key, tags in (*tagged.items(), *((key, ()) for key in gone))]
+        return [row for row in rows if row is not None]
 
     def _append_hit(self, row: HitRow) -> None:
         if self._n_hits == len(self._hits):

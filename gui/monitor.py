@@ -10,7 +10,16 @@ from psygnal import Signal
 from braggwatch.gui.hit_columns import HitColumns
 from braggwatch.gui.shot_key import ShotKey
 from braggwatch.processing.detector import Detector
-from braggwatch.streamer.archive_messages import Answer, Hits, HitsWanted, Refusal, Request, Shot, ShotWanted
+from braggwatch.streamer.archive_messages import (
+    MAX_TAGGED,
+    Answer,
+    Hits,
+    HitsWanted,
+    Refusal,
+    Request,
+    Shot,
+    ShotWanted,
+)
 from braggwatch.streamer.control_messages import Change, Changed
 from braggwatch.streamer.feed_messages import Finished, History, LastShots, Message, Status
 from braggwatch.streamer.picture_messages import (
@@ -59,6 +68,8 @@ class Monitor:
     """With the powder's kind."""
     hits_changed = Signal()
     """There are more, or all of them are others."""
+    tags_changed = Signal(object)
+    """With the rows of `hits` whose tags are others."""
     shot_changed = Signal()
     """Another shot is shown, or its pixels have come."""
     selection_changed = Signal()
@@ -101,6 +112,7 @@ class Monitor:
         self._remembered_bytes = 0
         self._newest: dict[ImageKind, ShotImage] = {}
         self._asking_for_hits = False
+        self._state_of_tags = ""
 
     # -- what the processor says --------------------------------------------------------------------------------
 
@@ -198,7 +210,8 @@ class Monitor:
         if not self._asking_for_hits:
             self._asking_for_hits = True
             hits = self.hits
-            self.outbox.ask(HitsWanted(hits.last), lambda answer: self._take_hits(hits, answer))
+            wanted = HitsWanted(hits.last, tags=self._state_of_tags)
+            self.outbox.ask(wanted, lambda answer: self._take_hits(hits, answer))
 
     def _take_hits(self, hits: HitColumns, answer: Answer) -> None:
         if hits is not self.hits:
@@ -209,8 +222,21 @@ class Monitor:
         if answer.rows:
             hits.extend(answer.rows)
             self.hits_changed.emit()
+        self._state_of_tags = answer.tags
+        if answer.tagged is not None:
+            tagged = {ShotKey(shot.series, shot.number): shot.tags for shot in answer.tagged}
+            self._tell_tags(hits.retag_all(tagged, complete=len(tagged) < MAX_TAGGED))
         if answer.more:
             self.ask_for_hits()
+
+    def retag(self, key: ShotKey, tags: tuple[str, ...]) -> None:
+        """Note what tags a shot has now."""
+        row = self.hits.retag(key, tags)
+        self._tell_tags([] if row is None else [row])
+
+    def _tell_tags(self, rows: list[int]) -> None:
+        if rows:
+            self.tags_changed.emit(rows)
 
     # -- what the user chooses ----------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from braggwatch.processing.detector import Detector
 from braggwatch.streamer.archive_messages import (
     MAX_OUT,
     Answer,
+    Hits,
     HitsWanted,
     Refusal,
     Request,
@@ -165,8 +166,8 @@ class ArchiveDesk:
             if self._reader is None:
                 self._reader = RecordReader(self._record)
             match request:
-                case HitsWanted(after, limit):
-                    return self._reader.hits(after, limit)
+                case HitsWanted(after, limit, tags):
+                    return self._with_tags(self._reader, self._reader.hits(after, limit), tags)
                 case ShotWanted(series, number):
                     return self._shot(self._reader, series, number)
                 case SpotsWanted(inverse_d, max_value, limit):
@@ -204,6 +205,11 @@ class ArchiveDesk:
             return none, f"frame {result.number} was not dumped: no dump stage saw it, or its disk could not be written"
         found = self._pixels.read(result.dumped, result.number)
         return (none, found) if isinstance(found, str) else (found, "")
+
+    def _with_tags(self, reader: RecordReader, hits: Hits, known: str) -> Hits:
+        state = reader.state_of_tags()
+        tagged = None if state == known else tuple(reader.tagged_shots())
+        return msgspec.structs.replace(hits, tags=state, tagged=tagged)
 
     def _tag(self, reader: RecordReader, wanted: TagWanted) -> Tagged:
         series, number, problem = wanted.series, wanted.number, ""

@@ -7,6 +7,8 @@ from braggwatch.streamer.picture_messages import ShotImage
 
 MAX_ROWS = 2000
 """In one answer."""
+MAX_TAGGED = 2000
+"""Shots whose tags are told in one answer."""
 MAX_OUT = 4
 """Questions that a viewer may have asked without having an answer; more of them may never be answered."""
 
@@ -17,6 +19,8 @@ class HitsWanted(msgspec.Struct, frozen=True, tag="hits"):
     after: int = 0
     """`Hits.last` of the answer before."""
     limit: int = MAX_ROWS
+    tags: str = ""
+    """`Hits.tags` of the answer before."""
 
 
 class HitRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -39,6 +43,14 @@ class HitRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     tags: tuple[str, ...]
 
 
+class TaggedShot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What tags a shot has."""
+
+    series: str
+    number: int
+    tags: tuple[str, ...]
+
+
 class Hits(msgspec.Struct, frozen=True, tag="hits"):
     """Hits in the order in which they were recorded."""
 
@@ -47,6 +59,11 @@ class Hits(msgspec.Struct, frozen=True, tag="hits"):
     """Ask for what comes after this."""
     more: bool
     """Whether there is more already."""
+    tags: str = ""
+    """In which state the tags of all shots are, whoever gave them; empty where there are none."""
+    tagged: tuple[TaggedShot, ...] | None = None
+    """Which shots have tags where the state is another than that of the question, those tagged last if there are more
+    than `MAX_TAGGED`; None where it is the same."""
 
 
 class ShotWanted(msgspec.Struct, frozen=True, tag="shot"):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from braggwatch.streamer.archive_messages import MAX_ROWS, HitRow, Hits
+from braggwatch.streamer.archive_messages import MAX_ROWS, MAX_TAGGED, HitRow, Hits, TaggedShot
 from braggwatch.streamer.messages import CrystalFound, Dumped, Result, State, unpack_peaks
 from braggwatch.streamer.record_schema import STATE_CODES, RecordError, check_record
 from braggwatch.streamer.wording import plain
@@ -44,6 +44,10 @@ SELECT hits.id, dump, path, entry {_OF_HITS.format("images")} CROSS JOIN files O
 {_BETWEEN}, files.id
 """
 _TAGS = f"SELECT hits.id, tag {_OF_HITS.format('tags')} {_BETWEEN}, tags.id"
+_TAGGED = """
+SELECT key, tags.number, max(tags.id) AS newest FROM tags JOIN runs ON runs.id = tags.run
+WHERE tags.number IS NOT NULL GROUP BY tags.run, tags.number ORDER BY newest DESC LIMIT ?
+"""
 _SPOTS = """
 SELECT hits.id, runs.key, hits.number, peaks FROM hits CROSS JOIN runs ON runs.id = hits.run
 WHERE hits.id < ? ORDER BY hits.id DESC LIMIT ?
@@ -174,6 +178,16 @@ class RecordReader:
             (series, number),
         )
         return tuple(tag for (tag,) in rows)
+
+    def state_of_tags(self) -> str:
+        """Return a word that changes whenever a tag is put on a shot or taken off; empty where there is none."""
+        n, newest, when = self._connection.execute("SELECT count(*), max(id), max(time) FROM tags").fetchone()
+        return f"{n} {newest} {when}" if n else ""
+
+    def tagged_shots(self) -> list[TaggedShot]:
+        """Return the shots with tags, `MAX_TAGGED` of them, those that were tagged last first."""
+        rows = self._connection.execute(_TAGGED, (MAX_TAGGED,)).fetchall()
+        return [TaggedShot(series, number, self.tags(series, number)) for series, number, _ in rows]
 
     def _packed_spots(self) -> Iterator[tuple[str, int, bytes]]:
         before = 2**63 - 1

@@ -68,6 +68,7 @@ class HitsController:
         view.set_hits(monitor.hits)
         self._results: list[str] = []
         monitor.hits_changed.connect(self._note)
+        monitor.tags_changed.connect(self._note_tags)
         monitor.shot_changed.connect(self._note)
         monitor.selection_changed.connect(self._note)
         monitor.status_changed.connect(self._note_while_empty)
@@ -82,6 +83,13 @@ class HitsController:
 
     def _note(self) -> None:
         self.stale = True
+
+    def _note_tags(self, rows: Sequence[int]) -> None:
+        if self._monitor.hits is self.table.hits:
+            for row in rows:
+                if row < len(self.table.values):
+                    self.table.retagged(row)
+            self.stale = True
 
     def _note_while_empty(self) -> None:
         if not len(self.table.rows):
@@ -174,11 +182,8 @@ class HitsController:
         def take(answer: Answer) -> None:
             if isinstance(answer, Refusal) or (isinstance(answer, Tagged) and answer.problem):
                 self._monitor.said.emit(f"the tag was not kept: {plain(answer.problem)}")
-            elif isinstance(answer, Tagged):
-                row = hits.retag(ShotKey(answer.series, answer.number), answer.tags)
-                if hits is self.table.hits and row is not None and row < len(self.table.values):
-                    self.table.retagged(row)
-                    self._monitor.hits_changed.emit()
+            elif isinstance(answer, Tagged) and hits is self._monitor.hits:
+                self._monitor.retag(ShotKey(answer.series, answer.number), answer.tags)
 
         return take
 

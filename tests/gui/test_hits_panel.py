@@ -199,6 +199,15 @@ def test_a_tag_is_asked_for_and_shown_when_it_is_kept(bench: Bench, qtbot: QtBot
     assert bench.outbox.asked[-1][0] == TagWanted(series, number, "ice", False)
 
 
+def test_a_tag_that_somebody_else_has_given_is_shown_and_filtered_by(bench: Bench) -> None:
+    bench.filter("tag:ice")
+    assert bench.panel.rows.rowCount() == 0
+    bench.monitor.retag(bench.monitor.hits.key(3), ("ice",))
+    assert bench.controller.stale
+    bench.controller.refresh()
+    assert bench.panel.rows.rowCount() == 1
+
+
 def test_a_tag_that_is_refused_is_a_line(bench: Bench) -> None:
     said: list[str] = []
     bench.monitor.said.connect(said.append)

@@ -5,7 +5,7 @@ from messages_by_hand import NotingOutbox, geometry, hit_row, hits, shot_image
 
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.shot_key import ShotKey
-from braggwatch.streamer.archive_messages import Hits, HitsWanted, Shot, ShotWanted
+from braggwatch.streamer.archive_messages import MAX_TAGGED, Hits, HitsWanted, Shot, ShotWanted, TaggedShot
 from braggwatch.streamer.messages import State
 
 
@@ -128,3 +128,30 @@ def test_the_powders_of_an_earlier_processor_are_told_to_be_gone() -> None:
     monitor.powder_changed.connect(changed.append)
     monitor.begin_anew()
     assert sorted(changed) == ["all", "hits", "spots"] and not monitor.powders
+
+
+def test_tags_that_others_have_given_or_taken_come_with_the_hits_and_are_asked_for_by_their_state() -> None:
+    monitor, outbox = with_hits(5, 9, 12)
+    changed: list[list[int]] = []
+    monitor.tags_changed.connect(changed.append)
+    monitor.ask_for_hits()
+    assert outbox.asked[0][0] == HitsWanted(after=3, tags="")
+    good, salt = TaggedShot("run-1", 5, ("good",)), TaggedShot("run-1", 12, ("salt",))
+    outbox.answer(Hits((), 3, False, tags="2 2 7.0", tagged=(good, salt, TaggedShot("run-1", 6, ("blank",)))))
+    assert [monitor.hits.row(row).tags for row in range(3)] == [("good",), (), ("salt",)]
+    monitor.ask_for_hits()
+    assert outbox.asked[0][0] == HitsWanted(after=3, tags="2 2 7.0")
+    outbox.answer(Hits((), 3, False, tags="2 2 7.0"))
+    monitor.ask_for_hits()
+    outbox.answer(Hits((), 3, False, tags="1 1 7.0", tagged=(good,)))
+    assert [monitor.hits.row(row).tags for row in range(3)] == [("good",), (), ()]
+    assert changed == [[0, 2], [2]]
+
+
+def test_of_more_tagged_shots_than_one_answer_has_the_others_keep_their_tags() -> None:
+    monitor, outbox = with_hits(5, 9)
+    monitor.retag(ShotKey("run-1", 9), ("old",))
+    monitor.ask_for_hits()
+    many = tuple(TaggedShot("run-1", 1000 + number, ("ice",)) for number in range(MAX_TAGGED))
+    outbox.answer(Hits((), 2, False, tags="many", tagged=many))
+    assert monitor.hits.row(1).tags == ("old",)

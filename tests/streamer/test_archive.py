@@ -23,6 +23,7 @@ from braggwatch.streamer.archive_messages import (
     ShotWanted,
     SpotsWanted,
     Tagged,
+    TaggedShot,
     TagWanted,
 )
 from braggwatch.streamer.cli.free_ports import free_ports
@@ -97,6 +98,30 @@ def test_a_tag_is_put_on_a_shot_seen_by_all_and_taken_off(tmp_path: Path, asking
     row = next(row for row in viewer.ask(HitsWanted(), Hits).rows if row.number == 3)
     assert row.tags == ("ice rings", "salt")
     assert viewer.ask(TagWanted("run-1", 3, "ice rings", add=False), Tagged) == Tagged("run-1", 3, ("salt",))
+
+
+def test_who_asks_for_hits_hears_what_others_have_tagged_since_once(
+    tmp_path: Path, asking: Callable[[Path], Viewer]
+) -> None:
+    path = experiment(tmp_path).path
+    one, other = asking(path), asking(path)
+    page = one.ask(HitsWanted(), Hits)
+    assert (page.tags, page.tagged) == ("", None)
+    for number, tag in ((3, "good"), (5, "salt"), (3, "ice")):
+        other.ask(TagWanted("run-1", number, tag), Tagged)
+    news = one.ask(HitsWanted(after=page.last, tags=page.tags), Hits)
+    assert news.rows == ()
+    assert news.tagged == (TaggedShot("run-1", 3, ("good", "ice")), TaggedShot("run-1", 5, ("salt",)))
+    assert one.ask(HitsWanted(after=page.last, tags=news.tags), Hits).tagged is None
+    other.ask(TagWanted("run-1", 3, "ice", add=False), Tagged)
+    other.ask(TagWanted("run-1", 7, "ice"), Tagged)
+    later = one.ask(HitsWanted(after=page.last, tags=news.tags), Hits)
+    assert later.tagged is not None
+    assert {shot.number: shot.tags for shot in later.tagged} == {7: ("ice",), 5: ("salt",), 3: ("good",)}
+    for number, tag in ((3, "good"), (5, "salt"), (7, "ice")):
+        other.ask(TagWanted("run-1", number, tag, add=False), Tagged)
+    last = one.ask(HitsWanted(after=page.last, tags=later.tags), Hits)
+    assert (last.tags, last.tagged) == ("", ())
 
 
 @pytest.mark.parametrize(
