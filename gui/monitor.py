@@ -22,6 +22,7 @@ from braggwatch.streamer.archive_messages import (
 )
 from braggwatch.streamer.control_messages import Change, Changed
 from braggwatch.streamer.feed_messages import Finished, History, LastShots, Message, Status
+from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.picture_messages import (
     Geometry,
     ImageKind,
@@ -61,6 +62,7 @@ class Monitor:
 
     status_changed = Signal()
     history_changed = Signal()
+    merging_changed = Signal()
     settings_changed = Signal()
     geometry_changed = Signal()
     peakogram_changed = Signal()
@@ -93,6 +95,7 @@ class Monitor:
         self.history: History | None = None
         self.last_shots: LastShots | None = None
         self.finished: Finished | None = None
+        self.merging: Merging | None = None
         self.settings: SettingsInForce | None = None
         self.geometry: Geometry | None = None
         self.detector: Detector | None = None
@@ -119,8 +122,8 @@ class Monitor:
     def begin_anew(self) -> None:
         """Forget everything: another processor answers at the address, or the record is another one."""
         self._forget()
-        for signal in (self.status_changed, self.history_changed, self.settings_changed, self.geometry_changed,
-                       self.peakogram_changed, self.hits_changed, self.shot_changed,
+        for signal in (self.status_changed, self.history_changed, self.merging_changed, self.settings_changed,
+                       self.geometry_changed, self.peakogram_changed, self.hits_changed, self.shot_changed,
                        self.selection_changed):  # fmt: skip
             signal.emit()
         self.remembered_changed.emit(None)
@@ -149,6 +152,9 @@ class Monitor:
                 case Finished():
                     self.finished = message
                     self.status_changed.emit()
+                case Merging():
+                    self.merging = message
+                    self.merging_changed.emit()
                 case SettingsInForce():
                     self.settings = message
                     self.settings_changed.emit()

@@ -79,10 +79,13 @@ def cluster(copies: list[csr_array], seed: int = 0) -> Clustering:
         raise ValueError(f"expected between 8 crystals and {MAX_COPIES // m} in {m} settings each, found {n}")
     order = np.random.default_rng(seed).permutation(n)
     parts = np.sort(order[: n // 2]), np.sort(order[n // 2 :])
-    first, second = (_cluster([copy[part] for copy in copies]) for part in parts)
+    halves = [[copy[part] for copy in copies] for part in parts]
+    places = [_embedded(half) for half in halves]
+    if not all(place.any() for place in places):
+        return Clustering(np.zeros(n, np.int64), 0.0)  # nothing tells the settings apart
+    first, second = (_cluster(half, place) for half, place in zip(halves, places, strict=True))
     # the second half's crystals as the first half's sum would have them
-    reference = _sum([copy[parts[0]] for copy in copies], first)
-    theirs = np.argmax(_scores([copy[parts[1]] for copy in copies], reference), axis=1)
+    theirs = np.argmax(_scores(halves[1], _sum(halves[0], first)), axis=1)
     table = np.zeros((m, m), np.int64)
     np.add.at(table, (theirs, second), 1)
     agreement = float(table.max(axis=1).sum() / len(second)) if _is_permutation(table) else 0.0
@@ -91,9 +94,9 @@ def cluster(copies: list[csr_array], seed: int = 0) -> Clustering:
     return Clustering(_improved(copies, whole), agreement)
 
 
-def _cluster(copies: list[csr_array]) -> I64:
+def _cluster(copies: list[csr_array], points: F64) -> I64:
     n, m = copies[0].shape[0], len(copies)
-    place = _embedded(copies).reshape(m, n, -1)
+    place = points.reshape(m, n, -1)
     # the crystal whose copies lie farthest apart is the seed: its copies are the clusters' first centres
     apart = np.sum((place - place.mean(axis=0)) ** 2, axis=(0, 2))
     centre = place[:, int(np.argmax(apart))]
@@ -109,7 +112,7 @@ def _cluster(copies: list[csr_array]) -> I64:
 
 
 def _embedded(copies: list[csr_array]) -> F64:
-    """Return the points of all copies, setting by setting, ``(m n, dimensions)``."""
+    """Return the points of all copies, setting by setting, ``(m n, dimensions)``; zeros where none correlate."""
     n, m = copies[0].shape[0], len(copies)
 
     def apart(values: F64) -> F64:
@@ -131,6 +134,8 @@ def _embedded(copies: list[csr_array]) -> F64:
 
     dimensions = min(m - 1, 6)
     start = np.random.default_rng(0).normal(size=n * m)
+    if not correlate(start).any():
+        return np.zeros((n * m, dimensions))
     values, vectors = eigsh(
         LinearOperator((n * m, n * m), matvec=correlate, dtype=float), dimensions, which="LA", v0=start, tol=1e-3
     )

@@ -84,6 +84,12 @@ class Forecaster:
         self.target = target
         self._progress = Progress()
 
+    def aimed_at(self, target: Target) -> "Forecaster":
+        """Return one for another target that knows all that this one has noted; raises ValueError likewise."""
+        other = Forecaster(self.merger, target)
+        other._progress = self._progress
+        return other
+
     def note(self, time: float) -> None:
         """Note that it is `time`, in seconds: to be called every few seconds, whether or not crystals came."""
         self._progress.note(time, self.merger.n_crystals)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from braggwatch.processing.asymmetric_unit import AsymmetricUnit, look_up
 from braggwatch.processing.merge_statistics import MergeStatistics, shell_edges, statistics
 from braggwatch.processing.merged_reflections import MergedReflections
 from braggwatch.processing.merging_sums import LEAST_START, MergingSums, Observations, Scaling
-from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.unit_cell import UnitCell
 
 F64 = NDArray[np.float64]
@@ -29,6 +28,32 @@ CLEAR = 0.95
 LEAST_PARTIALITY = 0.2
 """Where partialities count, reflections of less are left out: the model says too little of them."""
 _CYCLES = 3
+
+
+class Measured(Protocol):
+    """What is needed of a crystal's reflections, as arrays of one length; `reflections.Reflections` has it."""
+
+    @property
+    def hkl(self) -> NDArray[np.int32]:
+        """``(n, 3)``: Miller indices."""
+
+    @property
+    def intensity(self) -> NDArray[np.float32]:
+        """In any unit, as is `sigma`."""
+
+    @property
+    def sigma(self) -> NDArray[np.float32]:
+        """Standard deviation of the intensity."""
+
+    @property
+    def partiality(self) -> NDArray[np.float32]:
+        """As predicted, in (0, 1]."""
+
+    @property
+    def flags(self) -> NDArray[np.uint8]:
+        """0 for those that nothing speaks against."""
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -135,7 +160,7 @@ class Merger:
         """``(2, n)``: how often each reflection of `unit` was observed in each half; a copy."""
         return self._sums.count.copy()
 
-    def add(self, reflections: Reflections, series: str, number: int) -> MergedCrystal:
+    def add(self, reflections: Measured, series: str, number: int) -> MergedCrystal:
         """Merge one crystal's reflections, flagged ones left out; `series` and frame `number` choose its half."""
         crystal = self._usable(reflections, half_of(series, number))
         if not len(crystal.intensity):
@@ -183,7 +208,7 @@ class Merger:
             self._sums.count[:, seen],
         )  # fmt: skip
 
-    def _usable(self, reflections: Reflections, half: int) -> Observations:
+    def _usable(self, reflections: Measured, half: int) -> Observations:
         n = len(reflections)
         index = np.empty((len(self.settings), n), np.int32)
         for row, setting in zip(index, self.settings, strict=True):

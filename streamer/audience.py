@@ -23,6 +23,9 @@ class Audience(Protocol):
         and sent them along; None otherwise. They and the frame's payload may be kept: nobody changes them any more.
         """
 
+    def integrated(self, packed: bytes) -> None:
+        """What was integrated in the shot that was done last, as `integrated.pack_integrated` packs it."""
+
     def frames_lost(self, series: str, numbers: range, state: State, reason: str) -> None:
         """The way of some frames ended without a result."""
 

@@ -24,6 +24,7 @@ from braggwatch.streamer.feed_messages import (
     Message,
     Status,
 )
+from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.picture_messages import ShotImage
 
 MAX_MESSAGE_BYTES = 128 * 2**20
@@ -107,6 +108,11 @@ class FeedClient(Closing):
     def finished(self) -> Finished | None:
         """The last word, once it is said."""
         return cast("Finished | None", self.newest.get(b"finished"))
+
+    @property
+    def merging(self) -> Merging | None:
+        """How the merge stands."""
+        return cast("Merging | None", self.newest.get(b"merging"))
 
     @property
     def age(self) -> float | None:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.picture_messages import Geometry, Peakogram, Powder, SettingsInForce, ShotImage
 
@@ -301,6 +302,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     dumps: tuple[Dump, ...] = ()
     record: RecordState | None = None
     notices: tuple[Notice, ...] = ()
+    merging: Merging | None = None
+    """How the merge ended; None where nothing was merged."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -318,13 +321,16 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """Where settings can be changed (`control_messages`), from the processor's own machine only; empty: nowhere."""
 
 
-Message = Status | History | LastShots | Finished | SettingsInForce | Geometry | ShotImage | Peakogram | Powder
+Message = (
+    Status | History | LastShots | Finished | Merging | SettingsInForce | Geometry | ShotImage | Peakogram | Powder
+)
 
 TOPICS: Mapping[bytes, type[Message]] = {
     b"status": Status,
     b"history": History,
     b"shots": LastShots,
     b"finished": Finished,
+    b"merging": Merging,
     b"settings": SettingsInForce,
     b"geometry": Geometry,
     b"image.blank": ShotImage,
@@ -336,7 +342,7 @@ TOPICS: Mapping[bytes, type[Message]] = {
     b"powder.spots": Powder,
 }
 """By topic, so that a viewer subscribes only to what it draws. Each message replaces the one before of its topic."""
-NUMBERS = (b"status", b"history", b"shots", b"finished")
+NUMBERS = (b"status", b"history", b"shots", b"finished", b"merging")
 """The topics without pictures."""
 
 _TOPIC_OF: dict[type, bytes] = {kind: topic for topic, kind in TOPICS.items() if kind not in (ShotImage, Powder)}

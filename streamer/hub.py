@@ -275,13 +275,11 @@ class Hub:
             except zmq.Again:
                 break
             try:
-                self._hear(
-                    parts[0], parts[1], parts[2] if len(parts) > 2 else b"", parts[3] if len(parts) > 3 else None
-                )
+                self._hear(parts[0], parts[1], *(parts[i] if len(parts) > i else b"" for i in (2, 3, 4)))
             except (IndexError, UnicodeDecodeError, msgspec.DecodeError) as error:
                 self._warn("worker-message", f"a message at the workers' socket made no sense: {error}")
 
-    def _hear(self, identity: bytes, kind: bytes, body: bytes, image: bytes | None) -> None:
+    def _hear(self, identity: bytes, kind: bytes, body: bytes, image: bytes, integrated: bytes) -> None:
         if kind == protocol.ALIVE:
             self._note_alive(body.decode())
             return
@@ -293,7 +291,7 @@ class Hub:
             return  # given up for dead; what it held has gone to another worker
         member.last_alive = monotonic()
         if kind == protocol.RESULT:
-            self._hand_in(member, protocol.decode_result(body), image)
+            self._hand_in(member, protocol.decode_result(body), image, integrated)
         elif kind == protocol.READY:
             self.workforce.ready(member)
         elif kind == protocol.ENDED:
@@ -325,13 +323,15 @@ class Hub:
             return
         self._send(member, [protocol.SETTINGS, self._worker_settings])
 
-    def _hand_in(self, member: Member, result: Result, corrected: bytes | None) -> None:
+    def _hand_in(self, member: Member, result: Result, corrected: bytes, integrated: bytes) -> None:
         now = monotonic()
         entry = self.workforce.hand_in(member, result.series, result.number, now)
         if entry is None:
             return
         self.accounts[result.series].ledger.move(result.number, result.state)
-        self._audience.frame_done(result, now - entry.arrived, entry.frame, corrected)
+        self._audience.frame_done(result, now - entry.arrived, entry.frame, corrected or None)
+        if integrated:
+            self._audience.integrated(integrated)
         for kind, text in result.notices.items():
             self._warn(kind, text)
         if result.error:

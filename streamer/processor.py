@@ -16,6 +16,7 @@ from braggwatch.streamer.engine import Engine
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import Finished, Queue, Worker
 from braggwatch.streamer.hub import Hub
+from braggwatch.streamer.live_merge import LiveMerge
 from braggwatch.streamer.live_settings import LiveSettings
 from braggwatch.streamer.memory import keep_freed_memory
 from braggwatch.streamer.pictures import Pictures
@@ -61,7 +62,8 @@ class Processor:
             pictures = stack.enter_context(Pictures(settings.detector))
             statistics = Statistics(time.time(), settings.feed.window)
             images = ShotImages(settings.feed.images_per_s)
-            results = Results(statistics, record, feed, pictures, images, about=_about(settings))
+            merge = stack.enter_context(LiveMerge())
+            results = Results(statistics, record, feed, pictures, images, merge, about=_about(settings))
             source = stack.enter_context(open_source(settings.source))
             engine = stack.enter_context(Engine(settings.engine))
             hub = Hub(

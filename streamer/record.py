@@ -20,12 +20,14 @@ from pathlib import Path
 from braggwatch.processing.closing import Closing
 from braggwatch.processing.frame import Series
 from braggwatch.streamer.feed_messages import RecordState
+from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.record_schema import RecordError, open_record
 from braggwatch.streamer.record_writer import (
     Done,
     Entry,
     Lost,
+    Merged,
     RecordWriter,
     RunBegan,
     RunEnded,
@@ -42,6 +44,8 @@ BATCH = 2000
 LIMIT_BYTES = 128 * 2**20
 """How much may wait in memory."""
 RETRY_S = 1.0
+MERGE_EVERY_S = 10.0
+"""s between two entries on how the merge stands."""
 BUSY_S = 1.0
 """s to wait for another program that writes to the file, before it counts as a problem."""
 
@@ -66,6 +70,7 @@ class Record(Closing):
         self._overflow: Counter[tuple[str, State]] = Counter()
         self._overflow_lock = threading.Lock()
         self._unrecorded = 0
+        self._next_merge = float("-inf")
         self._in_flight = 0
         self._problem = ""
         self._closing = threading.Event()
@@ -84,6 +89,12 @@ class Record(Closing):
     def settings(self, text: str, version: int, time: float) -> None:
         """Note which settings are in force from `time` on."""
         self._entries.append(SettingsChanged(text, version, time))
+
+    def merging(self, merging: Merging, *, last: bool = False) -> None:
+        """Note how the merge stands; what comes within 10 s of the one before is passed over, unless it is the last."""
+        if last or merging.time >= self._next_merge:
+            self._next_merge = merging.time + MERGE_EVERY_S
+            self._entries.append(Merged(merging))
 
     def result(self, result: Result, time: float) -> None:
         """Note what was found in a frame."""

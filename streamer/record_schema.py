@@ -7,8 +7,12 @@ from braggwatch.streamer.messages import State
 
 APPLICATION_ID = 0x42726757
 """``BrgW`` in SQLite's header field for what a file is."""
-VERSION = 2
+VERSION = 3
 """Rises with every change of the tables."""
+
+OVERALL, WHOLE, OUTER = 0, -1, -2
+"""Numbers in `merge_shells` of what is no shell of the merge: all its reflections, all to the target's resolution, and
+the outermost shell to that."""
 
 STATE_CODES: dict[State, int] = {
     State.MISSED: 1,
@@ -122,6 +126,32 @@ CREATE TABLE images (
     file INTEGER NOT NULL REFERENCES files (id),
     entry INTEGER NOT NULL,
     PRIMARY KEY (run, number, file)
+) WITHOUT ROWID;
+
+CREATE TABLE merges (
+    id INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    began REAL NOT NULL,
+    a REAL, b REAL, c REAL, alpha REAL, beta REAL, gamma REAL,
+    space_group TEXT NOT NULL,
+    n_crystals INTEGER NOT NULL,
+    n_outliers INTEGER NOT NULL,
+    n_empty INTEGER NOT NULL,
+    n_rejected INTEGER NOT NULL,
+    resolution REAL,
+    target_d_min REAL, target_cc_half REAL, target_completeness REAL, target_multiplicity REAL,
+    forecast TEXT,
+    forecast_s REAL, forecast_low_s REAL, forecast_high_s REAL, forecast_crystals REAL
+);
+
+CREATE TABLE merge_shells (
+    merge INTEGER NOT NULL REFERENCES merges (id),
+    shell INTEGER NOT NULL,
+    d_max REAL, d_min REAL NOT NULL,
+    n_possible INTEGER NOT NULL, n_unique INTEGER NOT NULL, n_observations INTEGER NOT NULL, n_pairs INTEGER NOT NULL,
+    completeness REAL, multiplicity REAL, snr REAL,
+    cc_half REAL, cc_half_error REAL, cc_star REAL, r_split REAL,
+    PRIMARY KEY (merge, shell)
 ) WITHOUT ROWID;
 
 CREATE TABLE tags (

@@ -3,14 +3,17 @@
 import math
 import sqlite3
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from typing import Any
 
 import msgspec
 
 from braggwatch import __version__
+from braggwatch.processing.forecast import Forecast
 from braggwatch.processing.frame import Series
+from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.messages import Result, State
-from braggwatch.streamer.record_schema import STATE_CODES
+from braggwatch.streamer.record_schema import OUTER, OVERALL, STATE_CODES, WHOLE
 
 
 class RunBegan(msgspec.Struct, frozen=True):
@@ -34,6 +37,12 @@ class SettingsChanged(msgspec.Struct, frozen=True):
     text: str
     version: int
     time: float
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """How the merge stood."""
+
+    merging: Merging
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -62,7 +71,7 @@ class Unrecorded(msgspec.Struct, frozen=True):
     time: float
 
 
-Entry = RunBegan | RunEnded | SettingsChanged | Done | Lost | Unrecorded
+Entry = RunBegan | RunEnded | SettingsChanged | Merged | Done | Lost | Unrecorded
 
 # What SQLite's binding refuses: integers beyond 64 bit, texts that are no Unicode, values that are of no SQL type.
 _REFUSED = (OverflowError, UnicodeError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.IntegrityError)
@@ -73,6 +82,8 @@ _CRYSTAL = f"INSERT OR IGNORE INTO crystals VALUES ({', '.join('?' * 20)})"
 _FAILURE = "INSERT OR IGNORE INTO failures (run, number, error) VALUES (?, ?, ?)"
 _IMAGE = "INSERT OR IGNORE INTO images (run, number, file, entry) VALUES (?, ?, ?, ?)"
 _LOSS = "INSERT OR IGNORE INTO losses (run, first, last, state, t_ms) VALUES (?, ?, ?, ?, ?)"
+_MERGE = f"INSERT INTO merges VALUES (NULL, {', '.join('?' * 23)})"
+_SHELL = f"INSERT INTO merge_shells VALUES ({', '.join('?' * 15)})"
 _HEADER = (
     "number", "name", "n_frames", "shape_ss", "shape_fs", "dtype", "photon_energy_eV", "distance_m",
     "beam_center_fs", "beam_center_ss", "pixel_size_fs_m", "pixel_size_ss_m", "saturation_value", "frame_time_s",
@@ -165,6 +176,8 @@ class RecordWriter:
                         "INSERT INTO settings (version, time, program, text) VALUES (?, ?, ?, ?)",
                         (version, time, __version__, text),
                     )
+                case Merged(merging):
+                    self._insert_merge(merging)
                 case Unrecorded(key, state, n, time):
                     self._connection.execute(
                         "INSERT INTO unrecorded (run, state, n) VALUES (?, ?, ?) "
@@ -209,6 +222,23 @@ class RecordWriter:
         else:
             self.repeated += n
 
+    def _insert_merge(self, merging: Merging) -> None:
+        target = (None,) * 4 if merging.target is None else astuple(merging.target)
+        forecast = merging.forecast or Forecast("unknown")
+        merge = self._insert_one(
+            _MERGE,
+            (
+                merging.time, merging.since, *(merging.cell or (None,) * 6), merging.space_group,
+                merging.n_crystals, merging.n_outliers, merging.n_empty, merging.n_rejected, merging.resolution,
+                *target, forecast.state, forecast.seconds, forecast.low, forecast.high, forecast.crystals,
+            ),
+        )  # fmt: skip
+        shells = {OVERALL: merging.overall, WHOLE: merging.whole, OUTER: merging.outer}
+        shells |= dict(enumerate(merging.shells, OVERALL + 1))
+        rows = [(merge, number, *astuple(shell)) for number, shell in shells.items() if shell is not None]
+        # SQLite has no infinity: NULL stands for a shell that begins at the beam
+        self._connection.executemany(_SHELL, [(*row[:2], _finite(row[2]), *row[3:]) for row in rows])
+
     def _begin(self, series: Series, time: float) -> None:
         if series.key in self._runs:
             self._connection.execute(_UPDATE_RUN, (*_header(series), self._runs[series.key][0]))
@@ -245,6 +275,10 @@ class RecordWriter:
         row = self._connection.execute(statement, values).lastrowid
         assert row is not None
         return row
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _milliseconds(seconds: float) -> int:

@@ -23,6 +23,7 @@ from braggwatch.streamer.picture_messages import SettingsInForce, ShotImage
 from braggwatch.streamer.record_reader import open_read_only
 from braggwatch.streamer.record_schema import RecordError
 from braggwatch.streamer.record_summary import RecordSummary, read_summary, span_of
+from braggwatch.streamer.recorded_merge import read_merge
 from braggwatch.streamer.replayed_pictures import ReplayedPictures
 from braggwatch.streamer.replayed_shots import last_images, last_shots, newest_hits
 from braggwatch.streamer.statistics import N_MARKS, rates_of
@@ -130,6 +131,9 @@ class RecordFeed(Closing):
         if settings:
             version, since, text, _ = settings[-1]
             self._feed.publish(SettingsInForce(version=version, time=since, text=text))
+        merging = read_merge(self._connection)
+        if merging is not None:
+            self._feed.publish(merging)
         self._hits = newest_hits(self._connection, self._desk)
         self._feed.publish(last_shots(self._connection, self._hits))
 

@@ -25,6 +25,8 @@ from braggwatch.streamer.feed_messages import (
     Worker,
 )
 from braggwatch.streamer.ledger import LedgerCounts
+from braggwatch.streamer.live_merge import LiveMerge
+from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.picture_messages import SettingsInForce
 from braggwatch.streamer.pictures import Pictures
@@ -50,6 +52,7 @@ class Results:
         feed: Feed,
         pictures: Pictures,
         images: ShotImages,
+        merge: LiveMerge,
         *,
         about: Mapping[str, str],
     ) -> None:
@@ -59,6 +62,9 @@ class Results:
         self._feed = feed
         self._pictures = pictures
         self._images = images
+        self._merge = merge
+        self._merging: Merging | None = None
+        """What was published last."""
         self._about = about
         self._runs: dict[str, Run] = {}
         """Those that are open, and the one that ended last."""
@@ -86,6 +92,7 @@ class Results:
             self._statistics.mark(Mark(now, "settings", change))
         self._statistics.look_back(settings.feed.window)
         self._pictures.detector_changed(settings.detector)
+        self._merge.settings_in_force(settings)
         self._feed.publish(SettingsInForce(version=self.settings_version, time=now, text=text))
 
     # -- what the hub tells -------------------------------------------------------------------------------------
@@ -120,6 +127,10 @@ class Results:
         for dumped in result.dumped:
             place = dumped.dump, str(Path(dumped.path).parent)
             self._dumps[place] = self._dumps.get(place, 0) + 1
+
+    def integrated(self, packed: bytes) -> None:
+        """Crystals are to be merged."""
+        self._merge.add(packed)
 
     def frames_lost(self, series: str, numbers: range, state: State, reason: str) -> None:
         """Frames ended without a result."""
@@ -170,6 +181,7 @@ class Results:
             return
         self._next_status = now + STATUS_EVERY_S
         self._publish_pictures()
+        self._publish_merge()
         self._feed.publish(self._status(totals, current, queue, workers, now))
         if now >= self._next_history:
             self._next_history = now + HISTORY_EVERY_S
@@ -181,6 +193,8 @@ class Results:
         now = time.time()
         self._pictures.close()
         self._publish_pictures()
+        self._merge.close()
+        self._publish_merge(last=True)
         record = self._record.close()
         statistics = self._statistics
         first, last = statistics.first_arrival, statistics.last_result
@@ -196,6 +210,7 @@ class Results:
             dumps=self._dump_counts(),
             record=record,
             notices=tuple(self._notices.values()),
+            merging=self._merging,
         )
         self._feed.publish(statistics.history(now))
         self._feed.publish(statistics.last_shots())
@@ -208,6 +223,16 @@ class Results:
             self._feed.publish(message)
         if problem:
             self.warned("pictures", problem)
+
+    def _publish_merge(self, *, last: bool = False) -> None:
+        merging, problem = self._merge.take()
+        if merging is not None:
+            self._feed.publish(merging)
+        if merging is not None and merging.n_crystals:
+            self._merging = merging
+            self._record.merging(merging, last=last)
+        if problem:
+            self.warned("merge", problem)
 
     def _status(
         self,

@@ -17,6 +17,7 @@ from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.streamer.engine import EngineSettings
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
 from braggwatch.streamer.hub_settings import HubSettings
+from braggwatch.streamer.merge_settings import MergeSettings
 from braggwatch.streamer.sources.settings import DectrisV2Settings
 from braggwatch.streamer.sources.source import SourceSettings
 
@@ -63,6 +64,7 @@ class Settings(BaseModel):
     hub: HubSettings = Field(default_factory=HubSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     feed: FeedSettings = Field(default_factory=FeedSettings)
+    merge: MergeSettings = Field(default_factory=MergeSettings)
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def pipeline(self) -> PipelineSettings:
@@ -74,7 +76,7 @@ class Settings(BaseModel):
         """Write the complete settings in force, defaults included, with a sentence and a unit for each."""
         blocks = [
             _table(name, getattr(self, name), comments)
-            for name in ("experiment", "source", "detector", "chain", "hub", "engine", "feed")
+            for name in ("experiment", "source", "detector", "chain", "hub", "engine", "feed", "merge")
         ]
         for spec in PipelineSettings(chain=self.chain, stages=self.stages).stage_specs():
             blocks.append(_table(spec.name, spec.settings, comments))
@@ -100,7 +102,7 @@ def load_settings(path: Path, overrides: Sequence[str] = ()) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is no valid TOML: {error}") from None
     for override in overrides:
-        _override(document, override)
+        override_setting(document, override)
     try:
         return parse_settings(document)
     except SettingsError as error:
@@ -125,7 +127,8 @@ def parse_settings(document: dict[str, Any]) -> Settings:
     return settings
 
 
-def _override(document: dict[str, Any], override: str) -> None:
+def override_setting(document: dict[str, Any], override: str) -> None:
+    """Put the value of a ``table.key=value`` into a settings document. Raises SettingsError."""
     name, equals, text = override.partition("=")
     table, dot, key = name.strip().rpartition(".")
     if not (equals and dot and key):

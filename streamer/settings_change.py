@@ -13,12 +13,13 @@ from braggwatch.streamer.wording import plain
 Tables = Mapping[str, Mapping[str, Any]]
 
 _FIXED = ("experiment", "source", "chain", "hub", "engine")
+_LIVE_TABLES = ("detector", "feed", "merge")
 _LIVE_FEED_KEYS = ("window",)
 LONGEST_LABEL = 200
 
 
 def changed_settings(settings: Settings, tables: Tables) -> Settings:
-    """Return the settings with some keys changed: of the detector, of stages of the chain, and how far rates look back.
+    """Return the settings with some keys changed: of detector, merge, stages of the chain, and how far rates look back.
 
     `tables` has the new values by table and key; None puts a key back to its default. Files are looked for and stages
     made, as before the first frame. Raises SettingsError, with a line for each fault.
@@ -47,6 +48,7 @@ def _changed(settings: Settings, tables: Tables) -> Settings:
     document: dict[str, dict[str, Any]] = {
         "detector": settings.detector.model_dump(mode="json"),
         "feed": settings.feed.model_dump(mode="json"),
+        "merge": settings.merge.model_dump(mode="json"),
         "chain": settings.chain.model_dump(mode="json"),
         **{name: dict(table) for name, table in settings.stages.items()},
     }
@@ -60,13 +62,14 @@ def _changed(settings: Settings, tables: Tables) -> Settings:
             else:
                 merged[key] = value
     parsed = parse_settings(document)
-    return settings.model_copy(update={"detector": parsed.detector, "feed": parsed.feed, "stages": parsed.stages})
+    live = {name: getattr(parsed, name) for name in (*_LIVE_TABLES, "stages")}
+    return settings.model_copy(update=live)
 
 
 def _refuse_what_is_fixed(settings: Settings, table: str, values: Mapping[str, Any]) -> None:
     if table in _FIXED:
         raise SettingsError(
-            f"[{table}] cannot be changed while the processor runs, only [detector], the tables of stages and "
+            f"[{table}] cannot be changed while the processor runs, only [detector], [merge], the tables of stages and "
             "feed.window can; change it in the settings file and start the processor again"
         )
     if table == "feed" and (fixed := [key for key in values if key not in _LIVE_FEED_KEYS]):
@@ -74,7 +77,7 @@ def _refuse_what_is_fixed(settings: Settings, table: str, values: Mapping[str, A
             f"[feed] {', '.join(fixed)} cannot be changed while the processor runs, only window can; change it in the "
             "settings file and start the processor again"
         )
-    if table not in ("detector", "feed") and not any(_belongs(name, table) for name in settings.chain.stages):
+    if table not in _LIVE_TABLES and not any(_belongs(name, table) for name in settings.chain.stages):
         raise SettingsError(
             f"[{table}]: no stage of the chain has this table; it is {', '.join(settings.chain.stages)}"
         )
@@ -96,7 +99,7 @@ def _belongs(stage: str, table: str) -> bool:
 
 def _in_force(settings: Settings, table: str, key: str) -> Iterator[Any]:
     """Yield the value of a key, defaults included, for each use of its table."""
-    if table in ("detector", "feed"):
+    if table in _LIVE_TABLES:
         yield getattr(getattr(settings, table), key)
         return
     for spec in settings.pipeline().stage_specs():

@@ -21,6 +21,7 @@ from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.processing.shot import Shot
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.corrected_images import CorrectedImages
+from braggwatch.streamer.integrated import pack_integrated
 from braggwatch.streamer.memory import keep_freed_memory
 from braggwatch.streamer.messages import PEAK, CrystalFound, Dumped, Result, State
 from braggwatch.streamer.wording import plain
@@ -126,14 +127,18 @@ class Worker:
             result = describe(shot, self._name)
             packed = protocol.encode_result(result)
             protocol.decode_result(packed)  # a user's stage may have put anything into the shot
-            image = self._corrected.pack(shot, result.state, monotonic())
+            image = self._corrected.pack(shot, result.state, monotonic()) or b""
+            integrated = pack_integrated(shot)
         except RefusedFrameError as error:
             return self._failed(frame, State.REFUSED, str(error))
         except (Exception, SystemExit) as error:
             # A user's stage may raise anything; the frame is accounted for and the stream goes on.
             self._log_once(frame, error)
             return self._failed(frame, State.FAILED, f"{type(error).__name__}: {error}")
-        return [packed] if image is None else [packed, image]
+        parts = [packed, image, integrated]
+        while not parts[-1]:
+            parts.pop()
+        return parts
 
     def _log_once(self, frame: Frame, error: BaseException) -> None:
         """Log a kind of failure with all that helps to find it, but not again for every frame."""

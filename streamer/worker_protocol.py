@@ -15,8 +15,9 @@ READY = b"ready"
 ALIVE = b"alive"
 """worker → hub, a few times a second from a socket of its own; with the worker's name."""
 RESULT = b"result"
-"""worker → hub: a frame is done; with `Result`, and now and then the pixels as the worker changed them: float32, packed
-by `processing.compression.bslz4_chunk`."""
+"""worker → hub: a frame is done; with `Result`; now and then the pixels as the worker changed them: float32, packed by
+`processing.compression.bslz4_chunk`; and what was integrated, packed by `integrated.pack_integrated`. Either may be
+empty, or left out."""
 ENDED = b"ended"
 """worker → hub: everything of a series is flushed and closed; with its key."""
 BYE = b"bye"

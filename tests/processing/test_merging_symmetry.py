@@ -107,3 +107,9 @@ def test_halves_that_share_nothing_do_not_agree() -> None:
     assert cluster(copies).agreement < 0.75
     with pytest.raises(ValueError, match="expected between 8 crystals and 8192 in 2 settings each, found 5"):
         cluster([copy[:5] for copy in copies])
+
+
+def test_crystals_without_a_reflection_in_common_tell_no_settings_apart() -> None:
+    found = cluster([csr_array(np.eye(10, 20)), csr_array(np.eye(10, 20, 10))])
+    assert found.choice.tolist() == [0] * 10
+    assert found.agreement == 0.0

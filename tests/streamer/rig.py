@@ -64,6 +64,8 @@ class Witness:
     results: dict[tuple[str, int], Result] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     corrected: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    packed: list[bytes] = field(default_factory=list)
+    """What was integrated."""
     lost: dict[tuple[str, int], tuple[State, str]] = field(default_factory=dict)
     warnings: Counter[str] = field(default_factory=Counter)
     texts: dict[str, str] = field(default_factory=dict)
@@ -84,6 +86,9 @@ class Witness:
         self.latencies.append(latency)
         if corrected is not None:
             self.corrected[key] = corrected
+
+    def integrated(self, packed: bytes) -> None:
+        self.packed.append(packed)
 
     def frames_lost(self, series: str, numbers: range, state: State, reason: str) -> None:
         for number in numbers:

@@ -235,7 +235,7 @@ def test_a_record_of_a_newer_version_is_refused(path: Path) -> None:
     Record(path).close()
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA user_version = 99")
-    with pytest.raises(RecordError, match="has schema version 99; this Braggwatch writes version 2"):
+    with pytest.raises(RecordError, match="has schema version 99; this Braggwatch writes version 3"):
         Record(path)
 
 

@@ -11,6 +11,7 @@ from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import Queue
 from braggwatch.streamer.ledger import LedgerCounts
+from braggwatch.streamer.live_merge import LiveMerge
 from braggwatch.streamer.pictures import Pictures
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
@@ -26,8 +27,9 @@ def parts(tmp_path: Path) -> Iterator[tuple[Results, Feed]]:
         Feed("tcp://127.0.0.1:*") as feed,
         Record(tmp_path / "record.sqlite") as record,
         Pictures(DetectorSettings()) as pictures,
+        LiveMerge() as merge,
     ):
-        yield Results(Statistics(0.0), record, feed, pictures, ShotImages(8.0), about=ABOUT), feed
+        yield Results(Statistics(0.0), record, feed, pictures, ShotImages(8.0), merge, about=ABOUT), feed
 
 
 def test_thousands_of_series_are_counted_and_not_all_remembered(parts: tuple[Results, Feed]) -> None:

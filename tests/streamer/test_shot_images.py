@@ -20,6 +20,7 @@ from braggwatch.streamer import shot_images
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import TOPICS, Queue
+from braggwatch.streamer.live_merge import LiveMerge
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.picture_messages import ShotImage
 from braggwatch.streamer.pictures import Pictures
@@ -85,8 +86,9 @@ def results(tmp_path: Path) -> Iterator[tuple[Results, Feed]]:
         Feed("tcp://127.0.0.1:*") as feed,
         Record(tmp_path / "record.sqlite") as record,
         Pictures(DetectorSettings()) as pictures,
+        LiveMerge() as merge,
     ):
-        yield Results(Statistics(0.0), record, feed, pictures, ShotImages(8.0), about=about), feed
+        yield Results(Statistics(0.0), record, feed, pictures, ShotImages(8.0), merge, about=about), feed
 
 
 def received_frame(number: int) -> Frame:
