@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Literal, Self
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from braggwatch.processing.array_files import load_mask
@@ -33,6 +35,10 @@ class DetectorSettings(BaseModel):
     )
     mask: str | None = Field(
         default=None, description="Mask as .npy or .h5 (file.h5:/dataset): pixels that are not 0 are left out."
+    )
+    ignored_panels: list[int] = Field(
+        default_factory=list,
+        description="Panels that are left out, by their place in the geometry file, counted from 0.",
     )
     dark: str | None = Field(
         default=None, description="Average of dark frames, ADU, as .npy or .h5 (file.h5:/dataset); it is subtracted."
@@ -91,6 +97,8 @@ class DetectorSettings(BaseModel):
             detector = detector.with_mask(series.mask)
         if self.mask is not None:
             detector = detector.with_mask(load_mask(self.mask, detector.shape))
+        if self.ignored_panels:
+            detector = detector.with_mask(self._ignored(detector))
         return detector
 
     def calibration(self, detector: Detector) -> Calibration | None:
@@ -121,6 +129,16 @@ class DetectorSettings(BaseModel):
                 CrystfelGeometry.read(self.geometry)
             except (OSError, ValueError) as error:
                 raise ValueError(f"[detector] geometry: {error}") from None
+
+    def _ignored(self, detector: Detector) -> NDArray[np.bool_]:
+        n = len(detector.panels)
+        strange = [number for number in self.ignored_panels if not 0 <= number < n]
+        if strange:
+            raise ValueError(f"[detector] ignored_panels: expected numbers from 0 to {n - 1}, found {strange[0]}")
+        ignored = np.zeros(detector.shape, np.bool_)
+        for number in self.ignored_panels:
+            ignored[detector.panels[number].slices] = True
+        return ignored
 
     def _corrected(self, series: Series) -> Series:
         names = ("distance", "photon_energy", "beam_center")

@@ -60,6 +60,7 @@ class IndexSettings(BaseModel):
         lt=30,
         description="Degrees by which alpha, beta and gamma of a lattice may differ from the cell's.",
     )
+    min_peaks: int = Field(default=1, ge=1, description="A shot with fewer spots than this is not indexed.")
     min_spots: int = Field(default=8, ge=4, description="A lattice explains at least this many spots.")
     max_lattices: int = Field(default=1, ge=1, le=20, description="Look for at most this many lattices in a shot.")
 
@@ -75,6 +76,7 @@ class Index:
 
     def __init__(self, settings: IndexSettings) -> None:
         self._cell = read_cell(settings.cell)
+        self._min_peaks = settings.min_peaks
         self._indexer = Indexer(
             self._cell,
             length_tolerance=settings.length_tolerance,
@@ -89,7 +91,7 @@ class Index:
 
     def event(self, shot: Shot) -> Verdict:
         """Put the lattices of the shot's peaks into it."""
-        if shot.peaks is None or not len(shot.peaks):
+        if shot.peaks is None or len(shot.peaks) < self._min_peaks:
             return Verdict.SKIP
         shot.crystals = self._indexer.index(shot.peaks, shot.detector)
         return Verdict.KEEP if shot.crystals else Verdict.SKIP

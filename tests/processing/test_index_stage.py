@@ -46,6 +46,17 @@ def test_a_hit_is_kept_with_its_crystal(shared: Path, from_file: bool) -> None:
     stage.end()
 
 
+def test_a_shot_with_fewer_spots_than_asked_for_is_not_indexed(shared: Path) -> None:
+    detector = Detector.from_crystfel(shared / "frames" / "lysozyme_4m.geom")
+    peaks, _ = peaks_of(shared)
+    for least, verdict in ((len(peaks), Verdict.KEEP), (len(peaks) + 1, Verdict.SKIP)):
+        stage = Index(IndexSettings(cell=CELL, min_peaks=least))
+        stage.begin(Series(key="s", number=1), detector)
+        shot = shot_with(peaks, detector)
+        assert stage.event(shot) is verdict
+        assert bool(shot.crystals) is (verdict is Verdict.KEEP)
+
+
 @pytest.mark.parametrize(
     "cell",
     [

@@ -113,6 +113,21 @@ def test_masks_of_the_header_and_of_a_file_add_up(tmp_path: Path) -> None:
     assert sorted(map(tuple, np.argwhere(line.detector.mask).tolist())) == [(2, 3), (4, 5)]
 
 
+def test_panels_are_left_out_by_their_place_in_the_geometry_file(tmp_path: Path) -> None:
+    geometry = tmp_path / "two.geom"
+    geometry.write_text(
+        "photon_energy = 12000\nclen = 0.1\nres = 10000\nadu_per_photon = 1\ndata = /data\n"
+        "dim0 = %\ndim1 = ss\ndim2 = fs\nfs = +1.0x\nss = +1.0y\n"
+        "a/min_fs = 0\na/max_fs = 49\na/min_ss = 0\na/max_ss = 29\na/corner_x = -25\na/corner_y = -40\n"
+        "b/min_fs = 0\nb/max_fs = 49\nb/min_ss = 30\nb/max_ss = 59\nb/corner_x = -25\nb/corner_y = 10\n"
+    )
+    mask = DetectorSettings(geometry=geometry, ignored_panels=[1]).detector(series()).mask
+    assert mask[30:].all()
+    assert not mask[:30].any()
+    with pytest.raises(ValueError, match=r"\[detector\] ignored_panels: expected numbers from 0 to 1, found 2"):
+        DetectorSettings(geometry=geometry, ignored_panels=[2]).detector(series())
+
+
 def test_settings_override_what_the_header_says() -> None:
     settings = DetectorSettings(distance=0.2, photon_energy=9000.0, beam_center=(1.0, 2.0))
     detector = pipeline(Watcher(), settings=settings).detector
