@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from CFstreamparser import parse_stream_file
-from dumps_by_hand import LYSOZYME, SERIES, small_detector, some_shots
+from dumps_by_hand import LYSOZYME, SERIES, some_shots
 
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.stages.stream import Stream, StreamSettings
@@ -31,8 +31,9 @@ def test_cfstreamparser_reads_everything_that_the_stage_has_written(tmp_path: Pa
         places = np.array([(peak.fs_px, peak.ss_px) for peak in chunk.peaks])
         np.testing.assert_allclose(places.T, [shot.peaks.fs, shot.peaks.ss], atol=0.0051)
         assert [peak.panel for peak in chunk.peaks] == [names[panel] for panel in shot.peaks.panel]
-        assert len(chunk.crystals) == len(shot.crystals)
-        for crystal, expected, table in zip(chunk.crystals, shot.crystals, shot.reflections, strict=True):
+        # of several lattices it reads the first
+        assert len(chunk.crystals) == min(len(shot.crystals), 1)
+        for crystal, expected, table in zip(chunk.crystals, shot.crystals, shot.reflections, strict=False):
             # it takes the 1 of nm^-1 for a fourth number
             axes = [axis[:3] for axis in (crystal.astar, crystal.bstar, crystal.cstar)]
             np.testing.assert_allclose(axes, 10 * expected.A_star, atol=0.51e-7)
