@@ -26,6 +26,12 @@ class Crystal:
     """The cell that was looked for, with its space group."""
     beam_shift: tuple[float, float] = (0.0, 0.0)
     """How far along lab x and y the beam's place on the detector was off in this shot, m; predictions move with it."""
+    block_size: float = float("nan")
+    """Edge of a mosaic block, Angstrom; NaN, as the next two, unless it was integrated and strong enough to tell."""
+    mosaicity: float = float("nan")
+    """Standard deviation of the blocks' rotation about any axis, degrees."""
+    diffraction_limit: float = float("nan")
+    """Resolution to which its reflections have a mean I/sigma of 1, Angstrom: see `mosaicity.diffraction_limit`."""
 
     @property
     def n_indexed(self) -> int:

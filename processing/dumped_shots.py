@@ -23,6 +23,8 @@ from braggwatch.processing.unit_cell import UnitCell
 
 _IMAGES = 64
 """Images whose tables are read in one go."""
+_NUMBERS = ("rmsd_q", "rmsd_px", "block_size", "mosaicity", "diffraction_limit")
+"""What a crystal has one number of."""
 MAX_ROWS = 4_000_000
 """Reflections held in memory at once, 60 bytes each; a single image with more is refused."""
 
@@ -154,15 +156,18 @@ class DumpedShots(Closing):
         ]
 
     def _lattices(self, first: int, stop: int) -> list[Crystal]:
-        rows = {name: self._crystals[name][first:stop] for name in ("A", "rmsd_q", "rmsd_px", "beam_shift")}
+        rows = {name: self._crystals[name][first:stop] for name in ("A", "beam_shift", *_NUMBERS)}
         known = zip(self._crystals["known_cell"][first:stop], self._crystals["space_group"][first:stop], strict=True)
         return [
             Crystal(
                 A=rows["A"][i],
-                rmsd_q=float(rows["rmsd_q"][i]),
-                rmsd_px=float(rows["rmsd_px"][i]),
                 known=_cell(tuple(cell.tolist()), symbol),
                 beam_shift=(float(rows["beam_shift"][i, 0]), float(rows["beam_shift"][i, 1])),
+                rmsd_q=float(rows["rmsd_q"][i]),
+                rmsd_px=float(rows["rmsd_px"][i]),
+                block_size=float(rows["block_size"][i]),
+                mosaicity=float(rows["mosaicity"][i]),
+                diffraction_limit=float(rows["diffraction_limit"][i]),
             )
             for i, (cell, symbol) in enumerate(known)
         ]

@@ -1,4 +1,4 @@
-"""Intensities at predicted places: summation with a local background."""
+"""Intensities at predicted places: summation with a local background, or a fit of profiles."""
 
 import math
 from typing import Any, Literal
@@ -9,8 +9,11 @@ from numpy.typing import DTypeLike, NDArray
 
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.pixel_values import ValidRange, plain_image
+from braggwatch.processing.polarisation import Polarisation
 from braggwatch.processing.prediction import Predictions
+from braggwatch.processing.profile_fitting import ProfileFitter
 from braggwatch.processing.reflections import Flag, Reflections
+from braggwatch.processing.spot_pixels import has_value, span
 
 _SATURATED, _MASKED, _OVERLAPPED, _EDGE, _NO_BACKGROUND = (int(flag) for flag in Flag)
 _CLIP = 4.0
@@ -22,16 +25,20 @@ _FEWEST_BACKGROUND = 4
 
 
 class Integrator:
-    """Sums up spots around predicted places, as three-radius integration does (CrystFEL's ``rings``).
+    """Measures spots at predicted places, as three-radius integration does (CrystFEL's ``rings``).
 
     Pixels whose centres lie within `inner` of the predicted place are the spot; those between `middle` and `outer` tell
     the background, unless they belong to another reflection's spot, are masked, or stand out. Their mean, or the plane
-    fitted to them, is taken off under the spot. Spots are not corrected for partiality or Lorentz factor.
+    fitted to them, is taken off under the spot. Spots are not corrected for partiality or Lorentz factor, nor for the
+    beam's polarisation unless one is given.
 
     The variance is that of counting: every photon adds `gain` squared, every pixel `noise` squared, and the
     background's own uncertainty, which all pixels of the spot share, adds up once for each two of them. Photons are
     taken as the counted ones or, where the sum above the background is negative, as the background's: a spot that
     happens to lack photons must not look better determined than it is.
+
+    With the method ``profile``, unflagged spots are then fitted with the profile that the strong spots of the images
+    before had there, once these were enough: see `ProfileFitter`. `Reflections.fitted` says which.
 
     One integrator serves one thread at a time: its work space is its own.
     """
@@ -44,13 +51,16 @@ class Integrator:
         middle: float = 5.0,
         outer: float = 7.0,
         background: Literal["mean", "plane"] = "mean",
+        method: Literal["summation", "profile"] = "summation",
         gain: float = 1.0,
         noise: float = 0.0,
+        polarisation: Polarisation | None = None,
     ) -> None:
         """Get ready for a detector, whose mask, flag values and saturation count.
 
         `inner`, `middle`, `outer`: radii in pixels. `gain`: ADU of one photon; `noise`: standard deviation of a pixel
-        that got none, ADU. Raises ValueError for values that make no sense.
+        that got none, ADU. `polarisation`: intensities and their sigmas are divided by its factor. Raises ValueError
+        for values that make no sense.
         """
         if not 0.5 <= inner <= middle < outer <= _LARGEST_RADIUS:
             raise ValueError(
@@ -59,6 +69,8 @@ class Integrator:
             )
         if background not in ("mean", "plane"):
             raise ValueError(f"the background is taken as 'mean' or as 'plane', found {background!r}")
+        if method not in ("summation", "profile"):
+            raise ValueError(f"intensities come by 'summation' or by 'profile', found {method!r}")
         if not (0 < gain < math.inf and 0 <= noise < math.inf):
             raise ValueError(f"gain must be positive and noise not negative, found {gain:g} and {noise:g} ADU")
         self.detector = detector
@@ -68,6 +80,8 @@ class Integrator:
         self._bounds = np.array([(p.ss_start, p.ss_stop, p.fs_start, p.fs_stop) for p in detector.panels], np.int64)
         self._full = np.array([p.max_adu for p in detector.panels])
         self._ring = np.empty((3, (2 * math.ceil(outer) + 2) ** 2))
+        self._profiles = ProfileFitter(detector, radius=inner, gain=gain, noise=noise) if method == "profile" else None
+        self._polarisation = polarisation
 
     def warm_up(self, dtype: DTypeLike) -> None:
         """Compile for images of one type, so that the first real image takes no longer than the rest."""
@@ -87,20 +101,26 @@ class Integrator:
         place = np.ascontiguousarray(np.stack([predictions.fs, predictions.ss], axis=1), np.float64)
         if not np.isfinite(place).all():
             raise ValueError("a predicted place is no number")
-        measured = np.empty((4, n))
+        measured = np.empty((5, n))
         flags = np.zeros(n, np.uint8)
         valid = ValidRange.of(flat.dtype, self.detector)
+        pixels = flat.reshape(self.detector.shape)
         _integrate(
-            flat.reshape(self.detector.shape), self.detector.mask, valid.low, valid.high, valid.flagged, place, panel,
+            pixels, self.detector.mask, valid.low, valid.high, valid.flagged, place, panel,
             np.argsort(place[:, 1], kind="stable"), self._bounds, self._full, *self._radii, self._plane,
             *self._counting, self._ring, measured, flags,
         )  # fmt: skip
-        intensity, sigma, background, peak = measured.astype(np.float32)
+        fitted = np.zeros(n, np.bool_)
+        if self._profiles is not None:
+            fitted = self._profiles(pixels, valid, place, panel, measured, flags)
+        if self._polarisation is not None:
+            measured[:2] /= self._polarisation.factor(self.detector.position(place[:, 0], place[:, 1], panel))
+        intensity, sigma, background, peak, _ = measured.astype(np.float32)
         return Reflections(
             hkl=predictions.hkl, fs=predictions.fs, ss=predictions.ss, panel=predictions.panel,
             intensity=intensity, sigma=sigma, background=background, peak=peak, flags=flags,
             excitation_error=predictions.excitation_error, partiality=predictions.partiality,
-            inverse_d=predictions.inverse_d,
+            inverse_d=predictions.inverse_d, fitted=fitted,
         )  # fmt: skip
 
 
@@ -112,7 +132,8 @@ def _integrate(  # type: ignore[no-untyped-def]
     """Integrate at each `place` ``(n, 2)`` (fs, ss) on its `panel`; `by_row` ``(n,)`` are the places in order of ss.
 
     `bounds` ``(n_panels, 4)``: first and last + 1 row, then column. `ring` ``(3, m)``: room for the values and places
-    of background pixels. Writes intensity, sigma, background and peak into `out` ``(4, n)`` and adds bits to `flags`.
+    of background pixels. Writes intensity, sigma, background, peak, and the background's variance in units of one
+    pixel's, into `out` ``(5, n)`` and adds bits to `flags`.
     """
     ring_area = math.pi * (outer * outer - middle * middle)
     others = np.empty((_MOST_NEIGHBOURS, 2))
@@ -148,6 +169,7 @@ def _integrate(  # type: ignore[no-untyped-def]
         out[1, i] = math.sqrt(gain * counted + n * variance + n * n * share * background)
         out[2, i] = level
         out[3, i] = top
+        out[4, i] = share
 
 
 @njit(nogil=True, cache=True)
@@ -173,32 +195,18 @@ def _find_neighbours(place, panel, by_row, rank, reach, others):  # type: ignore
 
 
 @njit(nogil=True, cache=True)
-def _span(centre, radius, start, stop):  # type: ignore[no-untyped-def]
-    """Return the first and last + 1 pixel that a disc may touch, within bounds."""
-    return max(math.floor(centre - radius), start), min(math.floor(centre + radius) + 1, stop)
-
-
-@njit(nogil=True, cache=True)
-def _has_value(value, low, high, flagged):  # type: ignore[no-untyped-def]
-    known = low <= value <= high
-    for k in range(len(flagged)):
-        known &= value != flagged[k]
-    return known
-
-
-@njit(nogil=True, cache=True)
 def _sum_spot(image, mask, low, high, flagged, fs, ss, box, radius):  # type: ignore[no-untyped-def]
     """Return how many pixels the spot has, their sum, the highest one, and whether some have no value."""
     n, total, top, masked = 0, 0.0, -np.inf, False
-    first_row, last_row = _span(ss, radius, box[0], box[1])
-    first_column, last_column = _span(fs, radius, box[2], box[3])
+    first_row, last_row = span(ss, radius, box[0], box[1])
+    first_column, last_column = span(fs, radius, box[2], box[3])
     for row in range(first_row, last_row):
         y2 = (row + 0.5 - ss) ** 2
         for column in range(first_column, last_column):
             if y2 + (column + 0.5 - fs) ** 2 > radius * radius:
                 continue
             value = image[row, column]
-            if mask[row, column] or not _has_value(value, low, high, flagged):
+            if mask[row, column] or not has_value(value, low, high, flagged):
                 masked = True
                 continue
             n += 1
@@ -213,15 +221,15 @@ def _gather_ring(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Write value, x and y (from the predicted place) of the pixels that tell the background; return their number."""
     m = 0
-    first_row, last_row = _span(ss, outer, box[0], box[1])
-    first_column, last_column = _span(fs, outer, box[2], box[3])
+    first_row, last_row = span(ss, outer, box[0], box[1])
+    first_column, last_column = span(fs, outer, box[2], box[3])
     for row in range(first_row, last_row):
         for column in range(first_column, last_column):
             x, y = column + 0.5 - fs, row + 0.5 - ss
             if not middle * middle < x * x + y * y <= outer * outer:
                 continue
             value = image[row, column]
-            if mask[row, column] or not _has_value(value, low, high, flagged):
+            if mask[row, column] or not has_value(value, low, high, flagged):
                 continue
             if _in_another_spot(column + 0.5, row + 0.5, others, inner):
                 continue

@@ -150,17 +150,24 @@ class Predictor:
             )
 
 
-def estimate_profile_radius(crystal: Crystal, beam: Beam) -> float:
+def estimate_profile_radius(crystal: Crystal, beam: Beam, *, divergence: float = 0.0) -> float:
     """Return the radius of the reciprocal-lattice points of an indexed crystal, 1/Angstrom.
 
-    It is the distance from the Ewald sphere within which 98 % of the reflections lie that were found as spots, as
-    CrystFEL takes it. Raises ValueError for a crystal without indexed spots.
+    It is the distance from the nearest of the beam's Ewald spheres within which 98 % of the reflections lie that were
+    found as spots, as CrystFEL takes it for a beam of one energy. `divergence`: full angle of the beam's cone, degrees.
+    Raises ValueError for a crystal without indexed spots.
     """
     if not len(crystal.hkl):
         raise ValueError("a profile radius needs indexed spots: the crystal has none")
+    k0 = 1.0 / beam.wavelength
     k1 = crystal.hkl @ crystal.A_star
-    k1[:, 2] += 1.0 / beam.wavelength
-    return float(np.quantile(np.abs(np.linalg.norm(k1, axis=1) - 1.0 / beam.wavelength), 0.98))
+    q2 = np.einsum("ni,ni->n", k1, k1)
+    k1[:, 2] += k0
+    error = np.abs(np.linalg.norm(k1, axis=1) - k0)
+    versine = np.minimum(q2 / (2.0 * k0 * k0), 2.0)  # as in `_half_width`
+    across = math.radians(divergence) * np.sqrt(versine * (2.0 - versine))
+    width = k0 / 2.0 * (beam.bandwidth * versine + across)
+    return float(np.quantile(np.maximum(error - width, 0.0), 0.98))
 
 
 def _check(d_min: float | None, profile_radius: float, bandwidth: float, divergence: float) -> None:

@@ -37,7 +37,7 @@ class Reflections(Columns):
     panel: NDArray[np.int16]
     """Index of the panel."""
     intensity: NDArray[np.float32]
-    """Sum over the spot above the background, ADU; NaN where nothing could be measured."""
+    """What the spot holds above the background, ADU; NaN where nothing could be measured."""
     sigma: NDArray[np.float32]
     """Standard deviation of `intensity`, ADU; NaN likewise."""
     background: NDArray[np.float32]
@@ -49,9 +49,11 @@ class Reflections(Columns):
     excitation_error: NDArray[np.float32]
     """Distance of the reciprocal-lattice point from the Ewald sphere, 1/Angstrom, positive outside."""
     partiality: NDArray[np.float32]
-    """As predicted, in (0, 1]."""
+    """Share of what the reflection would give exactly on the sphere of a perfect beam, in (0, 1]."""
     inverse_d: NDArray[np.float32]
     """1/d, 1/Angstrom."""
+    fitted: NDArray[np.bool_]
+    """Whether `intensity` comes of a profile that was fitted; it was summed up otherwise."""
 
     @property
     def good(self) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ _REFLECTION: Mapping[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "crystal": (np.int64, ()), "hkl": (np.int32, (3,)), "fs": (np.float32, ()), "ss": (np.float32, ()),
     "panel": (np.int16, ()), "intensity": (np.float32, ()), "sigma": (np.float32, ()), "background": (np.float32, ()),
     "peak": (np.float32, ()), "flags": (np.uint8, ()), "excitation_error": (np.float32, ()),
-    "partiality": (np.float32, ()), "inverse_d": (np.float32, ()),
+    "partiality": (np.float32, ()), "inverse_d": (np.float32, ()), "fitted": (np.bool_, ()),
 }  # fmt: skip
 _SYMBOL_LENGTH = 16
 """Bytes; the longest symbol that gemmi writes has 12 letters."""
@@ -51,6 +51,7 @@ class NXmxWriter:
     - ``/entry/crystals``: a table of m lattices in the order of their images: ``image`` (m,) index into the images,
       ``A`` (m, 3, 3) real-space a, b, c as rows in Angstrom in the file's axes, ``cell`` (m, 6) in Angstrom and
       degrees, ``n_indexed``, ``rmsd_q`` (1/Angstrom), ``rmsd_px`` (pixels), each (m,), ``beam_shift`` (m, 2) in m,
+      ``block_size`` and ``diffraction_limit`` (Angstrom), ``mosaicity`` (degrees), each (m,), NaN if unknown,
       ``known_cell`` (m, 6) and ``space_group`` (m,) of what was looked for, NaN and an empty text if unknown.
     - ``/entry/reflections``: a table of r integrated reflections: ``crystal`` (r,) row of ``/entry/crystals``, and
       what `Reflections` says of each, by its names.
@@ -222,6 +223,9 @@ class NXmxWriter:
             "rmsd_q": Column(crystals, "rmsd_q", np.float64, units="1/angstrom"),
             "rmsd_px": Column(crystals, "rmsd_px", np.float64, units="pixel"),
             "beam_shift": Column(crystals, "beam_shift", np.float64, (2,), units="m"),
+            "block_size": Column(crystals, "block_size", np.float64, units="angstrom"),
+            "mosaicity": Column(crystals, "mosaicity", np.float64, units="degree"),
+            "diffraction_limit": Column(crystals, "diffraction_limit", np.float64, units="angstrom"),
             "known_cell": Column(crystals, "known_cell", np.float64, (6,)),
             "space_group": Column(crystals, "space_group", f"S{_SYMBOL_LENGTH}"),
             "image": Column(crystals, "image", np.int64),
@@ -236,6 +240,8 @@ class NXmxWriter:
         self._crystals["rmsd_q"].append(crystal.rmsd_q)
         self._crystals["rmsd_px"].append(crystal.rmsd_px)
         self._crystals["beam_shift"].append(crystal.beam_shift)
+        for name in ("block_size", "mosaicity", "diffraction_limit"):
+            self._crystals[name].append(getattr(crystal, name))
         known = crystal.known
         self._crystals["known_cell"].append([np.nan] * 6 if known is None else known.parameters)
         self._crystals["space_group"].append(b"" if known is None else known.space_group.encode())

@@ -91,4 +91,5 @@ class PartialIntensities:
             excitation_error=predicted.excitation_error,
             partiality=predicted.partiality,
             inverse_d=predicted.inverse_d,
+            fitted=np.zeros(n, np.bool_),
         )

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.detector import Detector
+from braggwatch.processing.mosaicity import FWHM, block_sigma
 
-FWHM = float(np.sqrt(8.0 * np.log(2.0)))
-"""Full width at half maximum of a normal distribution, in standard deviations."""
 N_SIGMA = 4.0
 """Reflections further off the Ewald sphere than this many standard deviations are left out; a spot ends there too."""
 
@@ -50,7 +49,7 @@ class Spread:
     @property
     def block_sigma(self) -> float:
         """Standard deviation of the reciprocal-lattice point of one block, 1/Angstrom."""
-        return 0.886 / self.block_size / FWHM
+        return block_sigma(self.block_size)
 
 
 @dataclass(frozen=True, eq=False)

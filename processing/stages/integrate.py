@@ -11,14 +11,19 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.integration import Integrator
+from braggwatch.processing.mosaicity import BeamSpread, diffraction_limit, estimate_mosaicity
 from braggwatch.processing.peaks import Peaks
+from braggwatch.processing.polarisation import Polarisation
 from braggwatch.processing.prediction import Predictions, Predictor, estimate_profile_radius
 from braggwatch.processing.refinement import Refiner
+from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.unit_cell import UnitCell
 
 _LEAST_RADIUS, _LARGEST_RADIUS = 1e-4, 0.01
 """What a crystal's few spots may say of its profile radius at most, 1/Angstrom."""
+_WIDER = 1.2
+"""Reflections are predicted so much further than spots were found: how intensities end tells the nodes' size."""
 
 
 class IntegrateSettings(BaseModel):
@@ -46,8 +51,35 @@ class IntegrateSettings(BaseModel):
     background: Literal["mean", "plane"] = Field(
         default="mean", description="What is taken off under a spot: the mean of the background, or a plane through it."
     )
+    method: Literal["summation", "profile"] = Field(
+        default="summation",
+        description="Sum up all spots, or fit the profile that strong spots of the shots before had at that place, "
+        "which serves weak ones.",
+    )
     gain: float = Field(default=1.0, gt=0, description="ADU of one photon.")
     noise: float = Field(default=0.0, ge=0, description="Standard deviation of a pixel that got no photon, ADU.")
+    bandwidth: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Relative full width at half maximum of the energy spectrum; none: what the geometry file says.",
+    )
+    divergence: float = Field(
+        default=0.0, ge=0, lt=10, description="Full angle of the beam's cone at half maximum, degrees."
+    )
+    polarisation: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of the beam whose electric field lies in the plane of polarisation: intensities are "
+        "corrected for it. None: not corrected, as programs that merge expect it.",
+    )
+    polarisation_plane: float = Field(
+        default=0.0,
+        ge=-360,
+        le=360,
+        description="Angle of that plane from lab x towards y in degrees: 0 for a horizontal field.",
+    )
 
 
 class Integrate:
@@ -59,17 +91,22 @@ class Integrate:
 
     def begin(self, series: Series, detector: Detector) -> None:
         """Get ready for a detector, and compile the kernels."""
+        s = self._settings
+        if detector.beam is not None and s.bandwidth is not None:
+            detector = detector.with_beam(replace(detector.beam, bandwidth=s.bandwidth))
         self._detector = detector
         self._refiners.clear()
-        s = self._settings
         self._integrator = Integrator(
-            detector, inner=s.inner, middle=s.middle, outer=s.outer, background=s.background, gain=s.gain, noise=s.noise
-        )
+            detector, inner=s.inner, middle=s.middle, outer=s.outer, background=s.background, method=s.method,
+            gain=s.gain, noise=s.noise,
+            polarisation=None if s.polarisation is None else Polarisation(s.polarisation, s.polarisation_plane),
+        )  # fmt: skip
         # lab vectors of a shift of the beam, in pixels of each panel
         self._per_metre = np.stack([np.linalg.pinv(np.array([p.fs, p.ss]).T[:2]) for p in detector.panels])
         if series.dtype is not None:
             self._integrator.warm_up(series.dtype)
         if detector.beam is not None:
+            self._spread = BeamSpread.of(detector.beam, s.divergence)
             Predictor(detector, _SMALL_CELL, d_min=10.0)(_SMALL_CELL.A)
 
     def event(self, shot: Shot) -> Verdict:
@@ -81,8 +118,10 @@ class Integrate:
             if cell is None:
                 raise ValueError("a lattice of unknown symmetry cannot be integrated: its stage did not say its cell")
             if self._settings.refine:
-                crystal = shot.crystals[number] = self._refined(crystal, cell, shot.peaks)
-            shot.reflections.append(self._integrator(shot.image, self._predicted(crystal, cell)))
+                crystal = self._refined(crystal, cell, shot.peaks)
+            reflections = self._integrator(shot.image, self._predicted(crystal, cell))
+            shot.crystals[number], reflections = self._characterised(crystal, reflections)
+            shot.reflections.append(reflections)
         return Verdict.KEEP
 
     def end(self) -> None:
@@ -94,15 +133,29 @@ class Integrate:
         return self._refiners[cell](crystal, peaks).crystal
 
     def _predicted(self, crystal: Crystal, cell: UnitCell) -> Predictions:
-        radius = self._settings.profile_radius
+        s = self._settings
+        radius = s.profile_radius
         if radius is None:
             assert self._detector.beam is not None
-            own = estimate_profile_radius(crystal, self._detector.beam)
-            radius = min(max(own, _LEAST_RADIUS), _LARGEST_RADIUS)
-        predictor = Predictor(self._detector, cell, d_min=self._settings.d_min, profile_radius=radius)
+            own = estimate_profile_radius(crystal, self._detector.beam, divergence=s.divergence)
+            radius = min(max(_WIDER * own, _LEAST_RADIUS), _LARGEST_RADIUS)
+        predictor = Predictor(self._detector, cell, d_min=s.d_min, profile_radius=radius, divergence=s.divergence)
         found = predictor(crystal.A)
         fs, ss = (self._per_metre[found.panel] @ np.array(crystal.beam_shift)).T
         return replace(found, fs=found.fs + fs.astype(np.float32), ss=found.ss + ss.astype(np.float32))
+
+    def _characterised(self, crystal: Crystal, reflections: Reflections) -> tuple[Crystal, Reflections]:
+        """Return a crystal with what its intensities say of its blocks, and the partialities that follow."""
+        mosaicity = estimate_mosaicity(reflections, self._spread)
+        if mosaicity is None:
+            return crystal, reflections
+        crystal = replace(
+            crystal,
+            block_size=mosaicity.block_size,
+            mosaicity=mosaicity.spread,
+            diffraction_limit=diffraction_limit(reflections, mosaicity, self._spread),
+        )
+        return crystal, replace(reflections, partiality=mosaicity.partiality(reflections, self._spread))
 
 
 _SMALL_CELL = UnitCell(30.0, 30.0, 30.0)

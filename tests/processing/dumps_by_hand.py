@@ -53,6 +53,7 @@ def some_reflections(n: int, seed: int = 0, n_panels: int = 1) -> Reflections:
         panel=random.integers(0, n_panels, n).astype(np.int16), intensity=column(-50, 9e4), sigma=column(1, 300),
         background=column(0, 20), peak=column(1, 7e4), flags=np.zeros(n, np.uint8),
         excitation_error=column(-2e-3, 2e-3), partiality=column(0.01, 1), inverse_d=column(0.05, 0.5),
+        fitted=random.random(n) < 0.5,
     )  # fmt: skip
 
 
@@ -62,7 +63,10 @@ def some_crystal(seed: int = 0, known: UnitCell | None = LYSOZYME) -> Crystal:
     turn *= np.sign(np.linalg.det(turn))
     shift = (round(random.normal(0, 1e-4), 6), round(random.normal(0, 1e-4), 6))
     A = LYSOZYME.A @ turn.T * (1 + 1e-3 * seed)
-    return Crystal(A, rmsd_q=1e-4, rmsd_px=0.25, known=known, beam_shift=shift)
+    return Crystal(
+        A, rmsd_q=1e-4, rmsd_px=0.25, known=known, beam_shift=shift, block_size=1000.0 + seed, mosaicity=0.01 * seed,
+        diffraction_limit=2.0,
+    )  # fmt: skip
 
 
 def shot_of(

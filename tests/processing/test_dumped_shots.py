@@ -33,6 +33,8 @@ def assert_same(found: DumpedShot, shot: Shot) -> None:
         np.testing.assert_array_equal(crystal.A, expected.A)
         assert (crystal.rmsd_q, crystal.rmsd_px) == (expected.rmsd_q, expected.rmsd_px)
         assert (crystal.beam_shift, crystal.known) == (expected.beam_shift, expected.known)
+        for name in ("block_size", "mosaicity", "diffraction_limit"):
+            assert getattr(crystal, name) == getattr(expected, name)
     for table, reflections in zip(found.reflections, shot.reflections, strict=True):
         for field in fields(Reflections):
             np.testing.assert_array_equal(getattr(table, field.name), getattr(reflections, field.name))

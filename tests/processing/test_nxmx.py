@@ -253,7 +253,7 @@ def some_reflections(n: int, seed: int = 0) -> Reflections:
         hkl=random.integers(-30, 30, (n, 3)).astype(np.int32), fs=column(), ss=column(), panel=np.zeros(n, np.int16),
         intensity=column(), sigma=column(), background=column(), peak=column(),
         flags=random.integers(0, 32, n).astype(np.uint8), excitation_error=column(), partiality=column(),
-        inverse_d=column(),
+        inverse_d=column(), fitted=random.random(n) < 0.5,
     )  # fmt: skip
 
 
