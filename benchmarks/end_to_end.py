@@ -1,9 +1,10 @@
 """Frames a second and latency of the whole program: detector process → hub → workers, over real sockets.
 
-`python -m benchmarks.end_to_end [--frames 3000] [--workers 2] [--rate FRAMES_PER_SECOND] [--no-dump] [--runs 1]`
+`python -m benchmarks.end_to_end [--frames 3000] [--workers 2] [--rate FRAMES_A_SECOND] [--no-dump] [--merge] [--runs 1]`
 
 Sender, hub and workers share this machine's cores. Frames are 4 Mpx lysozyme stills, half of them hits, compressed as
-the detector sends them; hits and indexed images are dumped.
+the detector sends them; hits and indexed images are dumped. With --merge every indexed shot is integrated, written with
+its reflections, and merged; each run is then followed by one without, and the ratio is printed.
 """
 
 import argparse
@@ -38,10 +39,12 @@ class Outcome:
     lost: int
 
 
-def measure(pool: Path, *, frames: int, workers: int, rate: float | None = None, dump: bool = True) -> Outcome:
+def measure(
+    pool: Path, *, frames: int, workers: int, rate: float | None = None, dump: bool = True, merge: bool = False
+) -> Outcome:
     """Stream frames of a pool through a processor and return what came of it."""
     with tempfile.TemporaryDirectory() as folder:
-        processor = Processor(settings(Path(folder), workers, dump), max_series=1)
+        processor = Processor(settings(Path(folder), workers, dump, merge), max_series=1)
         sender = subprocess.Popen(
             [
                 sys.executable, "-m", "braggwatch.streamer", "simulate", "--address", ADDRESS, "--pool", str(pool),
@@ -54,9 +57,10 @@ def measure(pool: Path, *, frames: int, workers: int, rate: float | None = None,
     return _outcome(finished, workers, rate)
 
 
-def settings(folder: Path, workers: int, dump: bool) -> Settings:
+def settings(folder: Path, workers: int, dump: bool, merge: bool) -> Settings:
     """Return the settings of a run whose files go into `folder`."""
-    stages = ["hitfind", "dump:hit", "index", "dump:indexed"] if dump else ["hitfind", "index"]
+    every = "hitfind", "dump:hit", "index", "integrate", "dump:indexed"
+    stages = [s for s in every if (dump or "dump" not in s) and (merge or s != "integrate")]
     return parse_settings(
         {
             "experiment": {"record": str(folder / "record.sqlite"), "quarantine": str(folder)},
@@ -93,18 +97,31 @@ def print_outcome(outcome: Outcome) -> None:
     )
 
 
+def compare_with_merging(pool: Path, frames: int, workers: int, *, dump: bool) -> None:
+    """Print a run with integration and merging, one without, and what part of the frames/s is left with them."""
+    both = [measure(pool, frames=frames, workers=workers, dump=dump, merge=merge) for merge in (True, False)]
+    for name, outcome in zip(("with integration and merging", "without"), both, strict=True):
+        print(f"{name}: ", end="")
+        print_outcome(outcome)
+    print(f"ratio {both[0].frames_per_s / both[1].frames_per_s:.2f}", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=3000)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--rate", type=float, help="frames/s; left out: as fast as possible, then at 80 %% of that")
     parser.add_argument("--no-dump", action="store_true")
+    parser.add_argument("--merge", action="store_true", help="integrate and merge, and compare with a run without")
     parser.add_argument("--runs", type=int, default=1, help="how often each is measured, for machines that are noisy")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         pool = Path(folder, "pool.h5")
         prepare_pool(demo_simulator(), POOL_IMAGES, 0.5, seed=1).save(pool)
         for workers in given.workers * given.runs:
+            if given.merge:
+                compare_with_merging(pool, given.frames, workers, dump=not given.no_dump)
+                continue
             outcome = measure(pool, frames=given.frames, workers=workers, rate=given.rate, dump=not given.no_dump)
             print_outcome(outcome)
             if given.rate is None:

@@ -11,6 +11,14 @@ from rich.terminal_theme import TerminalTheme
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import Finished, Ledger, Rate, Status
+from braggwatch.streamer.merge_wording import (
+    forecast_in_words,
+    left_out_in_words,
+    quality_in_words,
+    reach_in_words,
+    table_of_shells,
+    target_in_words,
+)
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.terminal_screen import View, screen
 from braggwatch.streamer.wording import UNKNOWN, clock, count, duration, margin, per_second, percent, plain
@@ -139,6 +147,7 @@ def summary(finished: Finished, *, sent: int | None = None) -> list[str]:
         f"longest {duration(latency.max)}",
         f"  throughput         {_throughput(finished)}",
         "",
+        *_merged(finished),
         *_places(finished),
         *(f"  ! {plain(notice.text)} (× {count(notice.count)})" for notice in finished.notices),
     ]
@@ -173,6 +182,22 @@ def _throughput(finished: Finished) -> str:
     if not finished.seconds or not done:
         return UNKNOWN
     return f"{per_second(done / finished.seconds)} over {duration(finished.seconds)}"
+
+
+def _merged(finished: Finished) -> list[str]:
+    merging = finished.merging
+    if merging is None:
+        return []
+    left_out = left_out_in_words(merging)
+    lines = [
+        f"  merged             {quality_in_words(merging)}",
+        f"  data reach         {reach_in_words(merging)}",
+    ]
+    if merging.target is not None:
+        lines.append(f"  target             {target_in_words(merging.target)}: {forecast_in_words(merging.forecast)}")
+    if left_out:
+        lines.append(f"  not merged         {left_out}")
+    return [*lines, "", *(f"  {line}" for line in table_of_shells(merging)), ""]
 
 
 def _places(finished: Finished) -> list[str]:

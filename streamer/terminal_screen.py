@@ -9,6 +9,8 @@ from rich.text import Text
 
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import CrystalSeen, Finished, LastShots, Ledger, Queue, Rate, Status
+from braggwatch.streamer.merge_messages import Merging
+from braggwatch.streamer.merge_wording import forecast_in_words, quality_in_words, table_of_shells
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.statistics import wilson
 from braggwatch.streamer.wording import UNKNOWN, clock, count, data_rate, duration, margin, per_second, plain, said
@@ -68,13 +70,14 @@ class View:
     gone: bool = False
     problems: tuple[tuple[str, int], ...] = ()
     """What was wrong with messages of the feed, and how often."""
+    merging: Merging | None = None
 
     @classmethod
     def of(cls, client: FeedClient) -> "View":
         """Take what a client knows now."""
         return cls(
             client.address, client.status, client.shots, client.finished, client.age, client.gone,
-            tuple(client.problems.most_common(5)),
+            tuple(client.problems.most_common(5)), client.merging,
         )  # fmt: skip
 
     @property
@@ -107,8 +110,9 @@ def screen(view: View, height: int) -> RenderableType:
         )
     free = max(height - _FIXED_ROWS, 2)
     warnings = _warnings(view, max(free // 3, 1))
-    workers = _workers(status, free - len(warnings) - 8)
-    crystals = _crystals(view, max(free - len(warnings) - len(workers), 1))
+    merge = _merge(view, free - len(warnings) - 8)
+    workers = _workers(status, free - len(warnings) - len(merge) - 8)
+    crystals = _crystals(view, max(free - len(warnings) - len(merge) - len(workers), 1))
     return Group(
         _strip(view),
         _run_line(status),
@@ -117,6 +121,7 @@ def screen(view: View, height: int) -> RenderableType:
         _rule(),
         _columns(_ledger(status, QUIET if view.silent else ""), _flow(view)),
         _rule(),
+        *merge,
         *crystals,
         *workers,
         *warnings,
@@ -310,6 +315,23 @@ def _crystal(crystal: CrystalSeen) -> str:
         f" {count(crystal.number):<10}{lengths}  {angles}  {spots:>10}{said(crystal.rmsd_px, 'px', 2):>8}"
         f"{said(crystal.resolution, 'Å', 2):>8}"
     )
+
+
+def _merge(view: View, rows: int) -> list[Text]:
+    """Return how good the merged data are: in two lines, and by shell where there is room for it."""
+    merging = view.merging
+    if merging is None or not merging.n_crystals:
+        return []
+    style = QUIET if view.stale else ""
+    forecast = forecast_in_words(merging.forecast, view.age or 0.0)
+    lines = [
+        _line((" MERGED    ", f"bold {QUIET}"), (quality_in_words(merging), style)),
+        _line((f" {'':<10}", QUIET), (forecast or "nothing is aimed at in [merge]", style)),
+    ]
+    table = table_of_shells(merging)
+    if rows >= len(lines) + len(table):
+        lines += [_line((text, QUIET if number == 0 else style)) for number, text in enumerate(table)]
+    return lines
 
 
 def _workers(status: Status, rows: int) -> list[Text]:

@@ -1,6 +1,7 @@
 """What a person sees in the terminal, drawn for real and read back as text."""
 
 import io
+import math
 import threading
 import time
 from dataclasses import replace
@@ -11,6 +12,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from braggwatch.processing.forecast import Forecast, Target
+from braggwatch.processing.merge_statistics import Shell
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import (
     CrystalSeen,
@@ -28,6 +31,8 @@ from braggwatch.streamer.feed_messages import (
     Throughput,
     Worker,
 )
+from braggwatch.streamer.merge_messages import Merging
+from braggwatch.streamer.merge_wording import forecast_in_words
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.statistics import wilson
 from braggwatch.streamer.terminal import line, print_summary, save_picture, summary, watch_feed
@@ -63,6 +68,20 @@ CRYSTALS = tuple(
     for i in range(30)
 )  # fmt: skip
 VIEW = View("tcp://127.0.0.1:31400", STATUS, LastShots(CRYSTALS), None, 0.1)
+SHELLS = tuple(
+    Shell(d_max, d_min, 1000, 990, 20_000, 950, 0.99, 20.2, snr, cc, 0.01, cc_star, 0.2)
+    for d_max, d_min, snr, cc, cc_star in (
+        (math.inf, 3.0, 15.2, 0.99, 0.997), (3.0, 2.4, 5.1, 0.9, 0.973), (2.4, 2.1, 1.5, 0.43, 0.775),
+    )
+)  # fmt: skip
+MERGING = Merging(
+    time=1.7e9, since=1.7e9, cell=(79.2, 79.2, 38.0, 90.0, 90.0, 90.0), space_group="P 43 21 2", n_crystals=1204,
+    n_outliers=12, n_foreign=3, shells=SHELLS, overall=replace(SHELLS[0], d_min=2.1, cc_half=0.91, completeness=0.971),
+    resolution=2.31, target=Target(2.1), outer=SHELLS[-1],
+    whole=replace(SHELLS[0], d_min=2.1, cc_half=0.91, completeness=0.971),
+    forecast=Forecast("ahead", 720.0, 480.0, 1140.0, 2400.0, "cc_half", 0.999),
+)  # fmt: skip
+MERGED = replace(VIEW, merging=MERGING)
 WAITING = View(
     "tcp://127.0.0.1:31400", Status(word="WAITING FOR DETECTOR", since=1.7e9, time=1.7e9, source="tcp://det:31001")
 )
@@ -79,7 +98,7 @@ def changed(**values: object) -> View:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (100, 30), (200, 60)])
-@pytest.mark.parametrize("view", [VIEW, WAITING, View("tcp://127.0.0.1:31400")])
+@pytest.mark.parametrize("view", [VIEW, MERGED, WAITING, View("tcp://127.0.0.1:31400")])
 def test_it_fits_the_terminal(view: View, size: tuple[int, int]) -> None:
     lines = drawn(view, *size).splitlines()
     assert len(lines) <= size[1]
@@ -106,6 +125,32 @@ def test_the_newest_crystal_is_on_top() -> None:
     assert "1029" in text
     assert text.index("1029") < text.index("1028")
     assert "1000 " not in text
+
+
+def test_merged_data_are_said_in_two_lines_and_by_shell_where_there_is_room() -> None:
+    small = drawn(MERGED).replace("\u2009", "")
+    for text in ("MERGED", "1204 crystals", "97.1 % complete to 2.10 Å", "CC1/2 0.91 (outer 0.43)"):
+        assert text in small
+    assert "target in 12 min (8 min to 19 min)" in small
+    assert "R_split" not in small
+    large = drawn(MERGED, 100, 50)
+    assert "R_split" in large
+    assert "∞ – 3.00" in large
+    assert "0.775" in large
+
+
+@pytest.mark.parametrize(
+    ("forecast", "words"),
+    [
+        (Forecast("reached"), "target reached"),
+        (Forecast("unknown"), "time to the target not known yet"),
+        (Forecast("not at this rate", held_up_by="cc_half"), "target not reached at this rate: CC1/2 holds it up"),
+        (Forecast("ahead", 700.0, 100.0, None), "target in 10 min (0 s or never)"),
+        (None, ""),
+    ],
+)
+def test_the_forecast_counts_from_now(forecast: Forecast | None, words: str) -> None:
+    assert forecast_in_words(forecast, age=100.0) == words
 
 
 def test_a_large_terminal_shows_the_workers() -> None:
@@ -204,6 +249,17 @@ def test_the_summary_adds_up_before_the_eyes_of_the_reader() -> None:
         "  images of indexed: dumps/indexed (352)\n"
         "  record:            mx2345.sqlite (4'000 frames)"
     )
+
+
+def test_the_summary_has_the_merge_by_shell() -> None:
+    text = "\n".join(summary(Finished(time=1.7e9, totals=LEDGER, merging=MERGING))).replace("\u2009", "")
+    assert "merged             1204 crystals · 97.1 % complete to 2.10 Å · CC1/2 0.91 (outer 0.43)" in text
+    assert "data reach         2.31 Å (CC1/2 above 0.5)" in text
+    assert "target             CC1/2 0.5 in the outermost shell, 99 % complete to 2.10 Å: target in 12 min" in text
+    assert "not merged         12 unlike the rest, 3 of another cell" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert ["2.40", "–", "2.10", "990", "99.0", "20.2", "1.5", "0.430", "0.775", "0.200"] in rows
+    assert ["all", "to", "2.10", "990", "97.1", "20.2", "15.2", "0.910", "0.997", "0.200"] in rows
 
 
 def test_the_summary_says_when_frames_are_unaccounted_for_or_never_came() -> None:
