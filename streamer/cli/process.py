@@ -1,5 +1,6 @@
 """`braggwatch process`: the processor."""
 
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -7,14 +8,29 @@ from typing import Annotated
 
 import typer
 
+from braggwatch.processing.chain_settings import SettingsError
 from braggwatch.streamer.cli.console import say, say_error
+from braggwatch.streamer.cli.gui import open_window, window_problem
+from braggwatch.streamer.cli.settings_file import GivenSettings, read_settings
 from braggwatch.streamer.processor import Processor, stopping_on_signals
-from braggwatch.streamer.settings import Settings, load_settings
 from braggwatch.streamer.terminal import print_summary, watch_feed
 
 
 def process(
-    settings: Annotated[Path, typer.Argument(help="Settings file (TOML); `braggwatch config show` writes one.")],
+    settings: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Settings file (TOML); `braggwatch config show` writes one. Or a pyana.cfg.", show_default=False
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="The same, as the older tools had it: pyana.cfg.", show_default=False),
+    ] = None,
+    source: Annotated[
+        list[str],
+        typer.Option(help="With a pyana.cfg, where frames come from: a stream's address, or files; once for each."),
+    ] = [],  # noqa: B006 (typer's way; it is never changed)
     set_: Annotated[
         list[str],
         typer.Option(
@@ -23,7 +39,7 @@ def process(
             metavar="TABLE.KEY=VALUE",
             help="Override a setting of the file, such as -s hitfind.min_snr=6; once for each.",
         ),
-    ] = [],  # noqa: B006 (typer's way; it is never changed)
+    ] = [],  # noqa: B006
     series: Annotated[
         int | None,
         typer.Option(
@@ -40,18 +56,25 @@ def process(
     closed, and a summary says where everything went (exit code 0); a second Ctrl-C interrupts at once (130). Settings
     that cannot be used are refused before the first frame (2).
     """
-    in_force = load_settings(settings, overrides=set_)
-    in_force.pipeline().check()
-    _run(in_force, max_series=series, view=sys.stdout.isatty() if view is None else view)
+    if (settings is None) == (config is None):
+        raise SettingsError("expected one settings file, as in `braggwatch process beamline.toml` or with --config")
+    given = read_settings(config or settings or Path(), set_, source)
+    given.settings.pipeline().check()
+    _run(given, max_series=series, view=sys.stdout.isatty() if view is None else view)
 
 
-def _run(settings: Settings, *, max_series: int | None, view: bool) -> None:
+def _run(given: GivenSettings, *, max_series: int | None, view: bool) -> None:
     """Run a processor, with the live view beside it where it is wanted, and print its summary."""
-    processor = Processor(settings, max_series=max_series)
+    processor = Processor(given.settings, max_series=max_series)
     viewers: list[threading.Thread] = []
+    # It stays when the processor has ended: what it shows can be looked at until somebody closes it.
+    window: list[subprocess.Popen[bytes]] = []
+    wants_window = given.wants_window and not window_problem()
 
     def on_ready(address: str) -> None:
         say(f"Watch it from elsewhere with: braggwatch watch {address}")
+        if wants_window:
+            window.append(open_window(address))
         if view:
             # As a daemon: a processor that is interrupted says no last word for which the view would wait.
             viewers.append(

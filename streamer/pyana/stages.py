@@ -1,0 +1,327 @@
+"""Stages of the chain out of mod_hitfind, mod_dump, mod_average and mod_view."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from braggwatch.processing.chain_settings import SettingsError
+from braggwatch.processing.hit_criteria import Roi
+from braggwatch.streamer.pyana.cfg_file import Option
+from braggwatch.streamer.pyana.draft import Draft, Needed
+from braggwatch.streamer.pyana.instance import Instance
+from braggwatch.streamer.pyana.phil_target import Target, find_target, read_target
+
+DISPATCHES = ("nop", "index", "view", "spots", "write_dict")
+_CENTRAL_ASICS = 8
+"""The four inner sensors of a CSPAD."""
+_PEAKFINDER8 = {"d_min": "d_min", "d_max": "d_max", "minimum_spot_area": "min_pixels"}
+"""What of a target holds for the search that the older tools did not have: keys of ``[hitfind]``."""
+
+
+@dataclass
+class Stages:
+    """Adds stages to a draft, one module after the other."""
+
+    draft: Draft
+    device: str
+    """Of the detector's address, such as ``Cspad``."""
+    _targets: dict[Path, Target] = field(default_factory=dict)
+    _xtal_target: Option | None = None
+    """The first one, for an `index` that has no options."""
+    _spots_by: str | None = None
+    """The stage that finds the spots of a shot."""
+    _searched_with: dict[str, object] = field(default_factory=dict)
+    _unwritten: Instance | None = None
+    """What has integrated reflections that no dump has written yet."""
+
+    def add(self, instance: Instance) -> None:
+        """Add what stands for one module. Raises SettingsError."""
+        {
+            "mod_hitfind": self._hitfind,
+            "mod_dump": self._dump,
+            "mod_average": self._average,
+            "mod_view": self._view,
+        }[instance.module](instance)
+
+    def finish(self) -> None:
+        """Add what has to come after the last module."""
+        instance = self._unwritten
+        if instance is None:
+            return
+        name = f"dump:{instance.name}"
+        self.draft.add_stage(name)
+        directory, basename = instance.given("integration_dirname"), instance.given("integration_basename")
+        self.draft.put(name, "directory", directory.text if directory else "integration", directory)
+        if basename is not None:
+            self.draft.put(name, "name", basename.text, basename)
+        self.draft.note(
+            f"{instance.full}: orientations and integrated reflections go into NXmx files (HDF5) together with the "
+            f"images, by the stage {name} (docs/dumps.md)"
+        )
+
+    def _hitfind(self, instance: Instance) -> None:
+        dispatch = self._dispatch(instance)
+        option = instance.given("xtal_target")
+        self._xtal_target = self._xtal_target or option
+        target = self._target(option)
+        tested = self._hit_test(instance, target)
+        if dispatch == "index":
+            self._index(instance, target)
+        elif dispatch in ("view", "spots"):
+            self._open_window(instance.options["dispatch"])
+            if dispatch == "spots" and self._spots_by is None:
+                self._add_search(instance, target)
+        elif dispatch == "write_dict":
+            self._write_dict(instance)
+        elif not tested:
+            self.draft.note(f"{instance.full} lets every shot pass: no threshold, nothing to dispatch", instance.listed)
+
+    def _dispatch(self, instance: Instance) -> str | None:
+        if not instance.options and instance.name == "index":
+            self.draft.note(
+                f"{instance.full} has no options: taken as dispatch = index, with the xtal_target of the module before",
+                instance.listed,
+            )
+            return "index"
+        if not instance.options:
+            raise SettingsError(
+                f"{instance.listed.place}: expected a section [{instance.full}] with its options, found none"
+            )
+        option = instance.given("dispatch")
+        if option is not None and option.text not in DISPATCHES:
+            raise option.wrong(f"one of {', '.join(DISPATCHES)}, or None")
+        return None if option is None else option.text
+
+    def _target(self, option: Option | None) -> Target | None:
+        """Read a PHIL file, once, and say what of it has no meaning here."""
+        if option is None:
+            return None
+        path = find_target(option)
+        if path not in self._targets:
+            target = self._targets[path] = read_target(path)
+            for text, parameter in target.notes:
+                self.draft.note(text, parameter)
+            for parameter, reason in target.dropped:
+                self.draft.drop(parameter, reason)
+            self._ignore_tiles(target)
+        return self._targets[path]
+
+    def _ignore_tiles(self, target: Target) -> None:
+        if target.ignored_tiles is None or not target.ignored_tiles[0]:
+            return
+        tiles, parameter = target.ignored_tiles
+        before = self.draft.document.get("detector", {}).get("ignored_panels")
+        if before is not None and before != tiles:
+            raise parameter.wrong(f"the same tiles in every xtal_target, which were {before}")
+        self.draft.put("detector", "ignored_panels", tiles, parameter)
+        self.draft.note("leaves out the panels that stand at these places in the geometry file", parameter)
+
+    def _hit_test(self, instance: Instance, target: Target | None) -> bool:
+        """Add the hit test, if there is one; refuse what the older tools refused, warn of what they swallowed."""
+        threshold = instance.integer("threshold", "ADU")
+        min_peaks = instance.integer("distl_min_peaks", "spots of a hit")
+        roi, flags = instance.given("roi"), instance.given("distl_flags")
+        rule = self._rule(instance, min_peaks is not None)
+        if min_peaks is not None and roi is not None:
+            raise SettingsError(
+                f"{roi.place}: expected roi or distl_min_peaks, found both (distl_min_peaks in line "
+                f"{instance.options['distl_min_peaks'].line})"
+            )
+        region = None if roi is None else _region(roi)
+        if threshold is None:
+            for name in ("distl_min_peaks", "roi", "distl_flags", "negate_hits"):
+                lost = instance.given(name)
+                if lost is not None and (name != "negate_hits" or instance.flag(name, False)):
+                    self.draft.note("does nothing without threshold: every shot passes, as in the older tools", lost)
+            return False
+        stage = f"hitfind:{instance.name}"
+        put, given = self.draft.put, instance.options
+        self.draft.add_stage(stage)
+        if min_peaks is not None:
+            put(stage, "method", "spots", given["distl_min_peaks"])
+            put(stage, "threshold_adu", float(threshold), given["threshold"])
+            put(stage, "min_peaks", min_peaks, given["distl_min_peaks"])
+            put(stage, "rule", rule, flags)
+            self._search_the_centre(stage, given["distl_min_peaks"])
+            self._put_spots(stage, target)
+        else:
+            put(stage, "method", "threshold", given["threshold"])
+            put(stage, "threshold_adu", float(threshold), given["threshold"])
+            if region is not None:
+                put(stage, "roi", region, roi)
+            self._put_peakfinder8(stage, target)
+        if instance.flag("negate_hits", False):
+            put(stage, "negate_hits", True, given["negate_hits"])
+        self._spots_by = stage
+        self._searched_with = {key: value for key, (value, _) in target.spots.items()} if target else {}
+        return True
+
+    def _rule(self, instance: Instance, needed: bool) -> str:
+        option = instance.given("distl_flags")
+        words = [] if option is None else option.text.split()
+        found = [word for word in ("permissive", "restrictive") if word in words]
+        if needed and option is None:
+            raise SettingsError(
+                f"{instance.options['distl_min_peaks'].place}: expected distl_flags = permissive or restrictive beside "
+                "it, found none"
+            )
+        if option is not None and needed and len(found) != 1:
+            raise option.wrong("permissive or restrictive, one of them")
+        for word in words:
+            if word not in ("permissive", "restrictive") and option is not None:
+                self.draft.note(f"{word} has no meaning, and was passed over by the older tools", option)
+        if option is not None and not needed and instance.given("threshold") is not None:
+            self.draft.note("does nothing without distl_min_peaks; it did nothing in the older tools", option)
+        return found[0] if found else "permissive"
+
+    def _search_the_centre(self, stage: str, option: Option) -> None:
+        if self.device == "Cspad":
+            self.draft.put(stage, "central_panels", _CENTRAL_ASICS)
+        elif self.device not in ("Rayonix", "marccd"):
+            self.draft.note(
+                "the whole detector is searched; the older tools searched the four inner sensors of a CSPAD, "
+                "which is -s hitfind.central_panels=8",
+                option,
+            )
+
+    def _put_spots(self, stage: str, target: Target | None) -> None:
+        for key, (value, parameter) in (target.spots if target else {}).items():
+            self.draft.put(stage, key, value, parameter)
+
+    def _put_peakfinder8(self, stage: str, target: Target | None) -> None:
+        """Limit the search that the older tools did not have by what has the same meaning there."""
+        if target is None:
+            return
+        for key, (value, parameter) in target.spots.items():
+            if key in _PEAKFINDER8:
+                self.draft.put(stage, _PEAKFINDER8[key], value, parameter)
+            elif key == "spot_area_maximum_factor":
+                least = target.spots.get("minimum_spot_area", (2, parameter))[0]
+                self.draft.put(stage, "max_pixels", max(1, round(value * least)), parameter)
+            else:
+                self.draft.drop(
+                    parameter, f"spots are found by peakfinder8 in {stage}, which has min_snr and min_radius"
+                )
+
+    def _add_search(self, instance: Instance, target: Target | None) -> None:
+        """Add a stage that finds spots, where no hit test has."""
+        stage = f"hitfind:{instance.name}"
+        self.draft.add_stage(stage)
+        self._put_peakfinder8(stage, target)
+        if target is not None and target.min_spots is not None:
+            self.draft.put(stage, "min_peaks", target.min_spots[0], target.min_spots[1])
+        self.draft.note(
+            f"{instance.full}: no module before finds spots, so {stage} does (peakfinder8); shots with too few end "
+            "there",
+            instance.listed,
+        )
+        self._spots_by = stage
+
+    def _index(self, instance: Instance, target: Target | None) -> None:
+        target = target or self._target(self._xtal_target)
+        if self._spots_by is None:
+            self._add_search(instance, target)
+        elif target is not None and self._spots_by != f"hitfind:{instance.name}":
+            for key, (value, parameter) in target.spots.items():
+                if self._searched_with.get(key) != value:
+                    self.draft.note(f"does nothing: {self._spots_by} finds the spots, once for all stages", parameter)
+        stage = f"index:{instance.name}"
+        self.draft.add_stage(stage)
+        if target is not None and target.cell is not None:
+            self.draft.put(stage, "cell", *target.cell)
+        else:
+            where = target.path if target else f"{instance.full}, which has no xtal_target"
+            self.draft.needed.append(
+                Needed(
+                    ((stage, "cell"), ("index", "cell")),
+                    f"{instance.listed.place}: {instance.full} indexes, and needs a cell: expected target_cell in "
+                    f"{where}; give it there, or -s index.cell='79.2 79.2 38.0 90 90 90 P43212'",
+                )
+            )
+        if target is not None and target.min_spots is not None:
+            self.draft.put(stage, "min_peaks", *target.min_spots)
+        stage = f"integrate:{instance.name}"
+        self.draft.add_stage(stage)
+        if target is not None and target.gain is not None:
+            self.draft.put(stage, "gain", *target.gain)
+        self._unwritten = instance
+
+    def _write_dict(self, instance: Instance) -> None:
+        directory, basename = instance.given("out_dirname"), instance.given("out_basename")
+        option = instance.options["dispatch"]
+        if directory is None and basename is None:
+            self.draft.note("writes nothing without out_dirname and out_basename, as in the older tools", option)
+            return
+        self._add_dump(instance, directory, basename)
+        self.draft.note(f"a dump stage does this, dump:{instance.name}", option)
+
+    def _dump(self, instance: Instance) -> None:
+        format_ = instance.given("out_format")
+        if format_ is not None and format_.text not in ("pickle", "tiff"):
+            raise format_.wrong("pickle or tiff")
+        if format_ is not None and format_.text == "tiff":
+            raise SettingsError(f"{format_.place}: expected pickle, found 'tiff': images cannot be dumped as TIFF yet")
+        directory, basename = instance.given("out_dirname"), instance.given("out_basename")
+        if directory is None or basename is None:
+            missing = " and ".join(
+                name for name, option in (("out_dirname", directory), ("out_basename", basename)) if option is None
+            )
+            self.draft.note(
+                f"{instance.full} has no {missing}: it dumps to the folder "
+                f"{directory.text if directory else 'dumps'}, into files that begin with "
+                f"{basename.text if basename else instance.name}",
+                instance.listed,
+            )
+        if format_ is not None:
+            self.draft.note("images go into NXmx files (HDF5); no pickles are written (docs/dumps.md)", format_)
+        self._add_dump(instance, directory, basename)
+        self._unwritten = None
+
+    def _add_dump(self, instance: Instance, directory: Option | None, basename: Option | None) -> None:
+        stage = f"dump:{instance.name}"
+        self.draft.add_stage(stage)
+        if directory is not None:
+            self.draft.put(stage, "directory", directory.text, directory)
+        if basename is not None:
+            self.draft.put(stage, "name", basename.text, basename)
+
+    def _average(self, instance: Instance) -> None:
+        for name in ("flags", "background_path", "hot_threshold", "gain_threshold"):
+            option = instance.given(name)
+            if option is not None and option.text != "inactive":
+                raise SettingsError(
+                    f"{option.place}: expected None, found {option.text!r}: images are averaged as they are, masked "
+                    "pixels left out"
+                )
+        for name in ("noise_threshold", "elastic_threshold", "symnoise_threshold"):
+            option = instance.given(name)
+            if option is not None:
+                self.draft.note("does nothing without flags; it did nothing in the older tools", option)
+        number = instance.given("n")
+        if number is not None:
+            self.draft.drop(number, "all images that pass are averaged")
+        stage = f"average:{instance.name}"
+        self.draft.add_stage(stage)
+        for key, part in (("directory", "dirname"), ("name", "basename")):
+            given = [option for what in ("avg", "stddev", "max") if (option := instance.given(f"{what}_{part}"))]
+            if given:
+                self.draft.put(stage, key, given[0].text, given[0])
+            for option in given[1:]:
+                self.draft.note(
+                    "mean, standard deviation and maximum go into one file, named as the first of them", option
+                )
+
+    def _view(self, instance: Instance) -> None:
+        self._open_window(instance.listed)
+
+    def _open_window(self, option: Option) -> None:
+        self.draft.wants_window = True
+        self.draft.note("the window opens where there is a display (`braggwatch gui`); no shot waits for it", option)
+
+
+def _region(option: Option) -> str:
+    text = option.text.strip("()")
+    try:
+        Roi.parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{option.place}: {error}") from None
+    return "".join(text.split())
