@@ -14,6 +14,7 @@ from braggwatch.processing.ambiguity import MAX_COPIES, Clustering, Setting, clu
 from braggwatch.processing.asymmetric_unit import AsymmetricUnit, look_up
 from braggwatch.processing.merge_statistics import MergeStatistics, shell_edges, statistics
 from braggwatch.processing.merged_reflections import MergedReflections
+from braggwatch.processing.merging_outliers import OutlierTest
 from braggwatch.processing.merging_sums import LEAST_START, MergingSums, Observations, Scaling
 from braggwatch.processing.unit_cell import UnitCell
 
@@ -28,6 +29,9 @@ CLEAR = 0.95
 LEAST_PARTIALITY = 0.2
 """Where partialities count, reflections of less are left out: the model says too little of them."""
 _CYCLES = 3
+_FEWEST_CLUSTERED = 8
+_B_MEMORY = 50
+"""Of about so many crystals is the usual B factor taken."""
 
 
 class Measured(Protocol):
@@ -122,9 +126,10 @@ class Merger:
         """Those that a crystal may come in; more than one where indexing is ambiguous."""
         self._scaling, self._weighting = scaling, weighting
         self._sums = MergingSums(self.unit, scaling)
-        self._kept: list[Observations] | None = [] if self._needs_start_up else None
+        needs_start_up = scaling != "none" or len(self.settings) > 1
+        self._kept: list[Observations] | None = [] if needs_start_up else None
         self._next_start = START_UP
-        self._typical, self._n_typical = 0.0, 0
+        self._outliers = OutlierTest()
         self._usual_b = 0.0
         self.n_crystals = 0
         """Crystals merged."""
@@ -138,10 +143,6 @@ class Merger:
         """How many of the merged crystals came in each setting."""
         self.agreement: float | None = None
         """Share of the first crystals on whose setting two halves of them agree; None while, or where, unknown."""
-
-    @property
-    def _needs_start_up(self) -> bool:
-        return self._scaling != "none" or len(self.settings) > 1
 
     @property
     def is_settled(self) -> bool:
@@ -231,13 +232,13 @@ class Merger:
         setting, correlation, n_effective = self._best_setting(crystal)
         scale, b = self._sums.fit_scale(crystal, setting)
         b -= self._usual_b
-        if self._is_outlier(correlation, n_effective):
+        if self.is_settled and self._outliers.is_outlier(correlation, n_effective):
             self.n_outliers += 1
             return MergedCrystal("outlier", scale=scale, correlation=_known(correlation), setting=setting)
         used, rejected = self._sums.add(crystal, setting, scale, b)
         self._count(setting, rejected, scale)
         # only differences of B can be told: without this the reference's would drift
-        self._usual_b += b / min(self.n_crystals, 50)
+        self._usual_b += b / min(self.n_crystals, _B_MEMORY)
         with_b = self._scaling == "scale_and_b"
         return MergedCrystal("merged", used, rejected, scale, b if with_b else None, _known(correlation), setting)
 
@@ -262,20 +263,6 @@ class Merger:
                 best = setting, correlation, n_effective
         return best
 
-    def _is_outlier(self, correlation: float, n_effective: float) -> bool:
-        """Tell whether a crystal belongs to those that share nothing with the rest, and keep the average up to date.
-
-        Fisher's z of a correlation has the standard error 1 / sqrt(n - 3); halfway between none and the average, both
-        must lie 3 standard errors away.
-        """
-        if not math.isfinite(correlation) or n_effective < 10 or self._kept is not None:
-            return False
-        z = math.atanh(min(correlation, 0.999))
-        usual, known = self._typical, self._n_typical >= 50
-        self._n_typical += 1
-        self._typical += (z - self._typical) / min(self._n_typical, 500)
-        return known and z < usual / 2.0 and usual * math.sqrt(n_effective - 3.0) > 6.0
-
     @property
     def _most_kept(self) -> int:
         if len(self.settings) == 1:
@@ -287,7 +274,7 @@ class Merger:
         assert self._kept is not None
         crystals = self._kept
         choice = [0] * len(crystals)
-        if len(self.settings) > 1 and len(crystals) >= 8:
+        if len(self.settings) > 1 and len(crystals) >= _FEWEST_CLUSTERED:
             found = self._clustered(crystals)
             choice, self.agreement = found.choice.tolist(), found.agreement
             last = last or found.agreement >= CLEAR
