@@ -266,8 +266,7 @@ def _find_excited(A_star, limits, k0, q_max, reach, radius, energy, divergence, 
                 if not abs(error) < radius + width or q > q_max:
                     continue
                 if n < len(out):
-                    _write(h, k, m, qx, qy, qz + k0, length, error, radius, width, energy, divergence, out[n])
-                    out[n, 8] = q
+                    _write(h, k, m, q, qx, qy, qz + k0, length, error, radius, width, energy, divergence, out[n])
                 n += 1
     return n
 
@@ -286,7 +285,7 @@ def _half_chord(x, y, z, step, middle, radius):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _write(h, k, m, kx, ky, kz, length, error, radius, width, energy, divergence, row):  # type: ignore[no-untyped-def]
+def _write(h, k, m, q, kx, ky, kz, length, error, radius, width, energy, divergence, row):  # type: ignore[no-untyped-def]
     """Write a reflection whose ray by the mean beam would be (kx, ky, kz).
 
     That part of the excitation error which the beam's spread makes up for, rather than the node's size, moves the ray:
@@ -300,3 +299,4 @@ def _write(h, k, m, kx, ky, kz, length, error, radius, width, energy, divergence
     row[5] = kz + share * energy * energy * (1.0 - kz / length)
     row[6] = error
     row[7] = _partiality(error, radius, width)
+    row[8] = q
