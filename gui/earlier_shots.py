@@ -52,15 +52,15 @@ class EarlierShots:
     def _ask_next(self) -> None:
         while self._wanted:
             key, session = self._wanted.pop(), self._session
-            if self._monitor.recall(key) is None:
+            if self._monitor.remembered.find(key) is None:
                 self._monitor.outbox.ask(ShotWanted(*key), partial(self._take, session))
                 return
 
     def _take(self, session: HitColumns | None, answer: Answer) -> None:
         if session is not self._monitor.hits:
             return
-        image = answer.image if isinstance(answer, Shot) else None
-        if image is None or self._monitor.remember_earlier(image):
-            self._ask_next()
-        else:
-            self._wanted.clear()
+        if isinstance(answer, Shot) and answer.image is not None:
+            if not self._monitor.remembered.has_room_for(answer.image):
+                self._wanted.clear()
+            self._monitor.remember_earlier(answer.image)
+        self._ask_next()

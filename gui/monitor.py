@@ -1,14 +1,14 @@
 """Everything that the window knows, and which shot it shows. Free of Qt; all of it belongs to one thread."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import takewhile
 from typing import Literal, Protocol, get_args
 
 from psygnal import Signal
 
+from braggwatch.gui.geometries import Geometries
 from braggwatch.gui.hit_columns import HitColumns
 from braggwatch.gui.shot_key import ShotKey
+from braggwatch.gui.shot_memory import ShotMemory
 from braggwatch.processing.detector import Detector
 from braggwatch.streamer.archive_messages import (
     MAX_TAGGED,
@@ -36,10 +36,6 @@ from braggwatch.streamer.picture_messages import (
 Follow = Literal["frame", "hit", "indexed"]
 """What the image shows as long as nobody has chosen a shot: the newest of all, the newest hit, the newest indexed."""
 
-REMEMBERED_BYTES = 128 * 2**20
-"""How many packed pixels are kept: some hundred shots, blanks among them."""
-REMEMBERED_SHOTS = 5000
-"""And how many shots at most, however small they are, or without pixels at all."""
 _FOLLOWED: dict[Follow, tuple[ImageKind, ...]] = {
     "frame": ("blank", "hit", "indexed"),
     "hit": ("hit", "indexed"),
@@ -110,9 +106,9 @@ class Monitor:
         """The shots that the user has chosen; empty while the view is live."""
         self.position = 0
         """Which of `selection` is shown."""
-        self.remembered: deque[ShotImage] = deque()
+        self._geometries = Geometries()
+        self.remembered = ShotMemory()
         """The last shots that came with their pixels, blanks among them, oldest first."""
-        self._remembered_bytes = 0
         self._newest: dict[ImageKind, ShotImage] = {}
         self._asking_for_hits = False
         self._state_of_tags = ""
@@ -171,7 +167,7 @@ class Monitor:
 
     def _take_geometry(self, message: Geometry) -> None:
         try:
-            detector = message.detector()
+            detector = self._geometries.add(message)
         except ValueError as error:
             self.said.emit(f"the geometry that the processor sent makes no sense: {error}")
             return
@@ -179,37 +175,32 @@ class Monitor:
         self.geometry_changed.emit()
 
     def _take_image(self, image: ShotImage) -> None:
-        if self.recall(ShotKey.of(image.result)) is None:
-            self.remembered.append(image)
-            self._remembered_bytes += len(image.payload)
-            while len(self.remembered) > 1 and not self._has_room():
-                self._remembered_bytes -= len(self.remembered.popleft().payload)
+        if self.remembered.add(image):
             self.remembered_changed.emit(image)
         self._newest[image.kind] = image
         if self.live and image.kind in _FOLLOWED[self.follow]:
             self._show(image)
 
-    def _has_room(self, shots: int = 0, n_bytes: int = 0) -> bool:
-        n_bytes += self._remembered_bytes
-        return len(self.remembered) + shots <= REMEMBERED_SHOTS and n_bytes <= REMEMBERED_BYTES
-
-    def remember_earlier(self, image: ShotImage) -> bool:
-        """Remember a shot that is older than most, unless it is known; False where there is no room for it.
-
-        What is shown stays, and newer shots are never given up for it.
-        """
-        if not self._has_room(1, len(image.payload)):
-            return False
-        if self.recall(ShotKey.of(image.result)) is None:
-            older = sum(1 for _ in takewhile(lambda shot: shot.time <= image.time, self.remembered))
-            self.remembered.insert(older, image)
-            self._remembered_bytes += len(image.payload)
+    def remember_earlier(self, image: ShotImage) -> None:
+        """Remember a shot of before, if there is room for it; what is shown stays."""
+        if self.remembered.insert(image):
             self.remembered_changed.emit(image)
-        return True
 
-    def recall(self, key: ShotKey) -> ShotImage | None:
-        """Return a shot that is remembered; None where it is not."""
-        return next((i for i in reversed(self.remembered) if ShotKey.of(i.result) == key), None)
+    def detector_for(self, shot: ShotImage) -> Detector | None:
+        """Return the geometry of a shot's run, or where that is not known the present one (`borrowed_geometry`)."""
+        own = self._geometries.of(shot.result.series)
+        return self.detector if own is None else own
+
+    def detector_of(self, series: str) -> Detector | None:
+        """Return the geometry of a run; None where it is not known."""
+        return self._geometries.of(series)
+
+    def borrowed_geometry(self, shot: ShotImage) -> str:
+        """Return whose geometry stands in for that of a shot's run, as words; empty where its own is known, or none."""
+        present = self.geometry
+        if present is None or present.shape != tuple(shot.shape) or self.detector_of(shot.result.series) is not None:
+            return ""
+        return f"geometry of run {present.run}"
 
     def ask_for_hits(self) -> None:
         """Ask for the hits that are new, and go on asking until there are no more; a call meanwhile does nothing."""
@@ -306,7 +297,7 @@ class Monitor:
         self.position = position
         key = self.selection[position]
         self.selection_changed.emit()
-        kept = self.recall(key)
+        kept = self.remembered.find(key)
         if kept is not None and kept.payload:
             self._show(kept)
         else:

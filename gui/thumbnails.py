@@ -194,21 +194,19 @@ class ThumbnailMaker:
         """`done` is called in that thread after each picture."""
         self._done = done
         self._lock = threading.Lock()
-        self._wanted: list[ShotImage] = []
-        self._detector: Detector | None = None
+        self._wanted: list[tuple[ShotImage, Detector]] = []
         self._in_the_making: ShotKey | None = None
         self._made: dict[ShotKey, Thumbnail | None] = {}
         self._working = False
 
-    def want(self, shots: Iterable[ShotImage], detector: Detector) -> None:
+    def want(self, shots: Iterable[tuple[ShotImage, Detector]]) -> None:
         """Ask for pictures of these shots, the last one first, instead of those that were asked for before.
 
         What is in the making, or made and not taken yet, is not made again.
         """
         with self._lock:
             known = {self._in_the_making, *self._made}
-            self._wanted = [shot for shot in shots if ShotKey.of(shot.result) not in known]
-            self._detector = detector
+            self._wanted = [(shot, on) for shot, on in shots if ShotKey.of(shot.result) not in known]
             if not self._wanted or self._working:
                 return
             self._working = True
@@ -224,11 +222,10 @@ class ThumbnailMaker:
         frame: Frame | None = None
         while True:
             with self._lock:
-                detector = self._detector
-                if not self._wanted or detector is None:
+                if not self._wanted:
                     self._working = False
                     return
-                shot = self._wanted.pop()
+                shot, detector = self._wanted.pop()
                 key = self._in_the_making = ShotKey.of(shot.result)
             try:
                 if frame is None or frame.detector is not detector:

@@ -49,6 +49,8 @@ class Geometry(msgspec.Struct, frozen=True, kw_only=True):
     """`Series.key`."""
     run: int
     """The detector's number of the series."""
+    alike: tuple[str, ...] = ()
+    """Earlier series (`Series.key`) of which all this is true too, as far as they are known."""
     shape: tuple[int, int]
     panels: tuple[PanelPlace, ...]
     photon_energy: float | None

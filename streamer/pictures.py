@@ -162,7 +162,6 @@ class Pictures(Closing):
         if calibration is not None:
             detector = calibration.corrected
         geometry = Geometry.of(series.key, series.number, detector)
-        self._messages.append(geometry)
         anonymous = msgspec.structs.replace(geometry, series="", run=0)
         if self._album is None or anonymous != self._geometry:
             self._album = None  # its memory goes before the next one takes its own
@@ -170,6 +169,7 @@ class Pictures(Closing):
             self._geometry = anonymous
             self._keys.clear()
             self._base = begun.n_hits, begun.n_frames
+        self._messages.append(msgspec.structs.replace(geometry, alike=tuple(self._keys)))
         self._keys.append(series.key)
 
     def _add_to(self, album: Album, spots: list[tuple[str, bytes]], samples: list[_Sample]) -> None:

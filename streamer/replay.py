@@ -10,6 +10,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ class RecordFeed(Closing):
         self._summary = read_summary(self._connection, progress)
         settings = self._connection.execute("SELECT version, time, text, program FROM settings ORDER BY id").fetchall()
         self._settings = _tables(settings[-1][2]) if settings else {}
+        self._detector_since = _detector_since([(since, _tables(text)) for _, since, text, _ in settings])
         self._status = self._status_of(self._summary, settings)
         self._say(self._status.notices[0] if self._status.notices else None)
         self._feed.publish(self._summary.timeline.history(_marks(self._summary, settings)))
@@ -142,7 +144,9 @@ class RecordFeed(Closing):
         if self._summary.runs:
             detector = self._settings.get("detector")
             try:
-                geometry = self._pictures.begin(self._summary.runs[-1], detector if isinstance(detector, dict) else {})
+                geometry = self._pictures.begin(
+                    self._summary.runs, detector if isinstance(detector, dict) else {}, self._detector_since
+                )
                 self._feed.publish(geometry)
             except ValueError as error:
                 problem = f"it is not known where the pixels are: {error}"
@@ -248,6 +252,15 @@ def _tables(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return {}
+
+
+def _detector_since(settings: Sequence[tuple[float, dict[str, Any]]]) -> float:
+    """Return since when the table ``[detector]`` has been what it was at last, s since 1970."""
+    began = 0.0
+    for (_, before), (since, after) in pairwise(settings):
+        if before.get("detector") != after.get("detector"):
+            began = since
+    return began
 
 
 def _marks(summary: RecordSummary, settings: Sequence[tuple[int, float, str, str]]) -> list[Mark]:

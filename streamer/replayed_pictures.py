@@ -20,6 +20,8 @@ from braggwatch.streamer.record_summary import RecordedRun
 from braggwatch.streamer.recorded_geometry import recorded_detector
 
 HITS_AT_ONCE = 500
+N_ALIKE = 100
+"""Earlier runs that are told to have the geometry of the last."""
 PIXELS_OF = 100
 """Hits whose pixels are added up, spread over all: a second or two for 4 Mpx."""
 
@@ -39,18 +41,23 @@ class ReplayedPictures:
         self._after = 0
         """The last hit that was looked at, by its id."""
 
-    def begin(self, run: RecordedRun, settings: dict[str, Any]) -> Geometry:
-        """Return the geometry of a run; another one than before begins new pictures.
+    def begin(self, runs: list[RecordedRun], settings: dict[str, Any], since: float) -> Geometry:
+        """Return the geometry of the last run; another one than before begins new pictures.
 
-        `settings` is the table ``[detector]``. Raises ValueError where the geometry is not known.
+        `settings` is the table ``[detector]``, in force since `since` (s since 1970): earlier runs may have had another
+        geometry. Raises ValueError where the geometry is not known.
         """
+        run = runs[-1]
         detector = recorded_detector(self._connection, run, settings, self._desk, self._beside)
         geometry = Geometry.of(run.series.key, run.series.number, detector)
         anonymous = msgspec.structs.replace(geometry, series="", run=0)
         if anonymous != self._geometry:
             self._album, self._detector, self._after = None, detector, 0
             self._geometry = anonymous
-        return geometry
+        alike = [
+            earlier.series.key for earlier in runs[:-1] if _place(earlier) == _place(run) and earlier.started >= since
+        ]
+        return msgspec.structs.replace(geometry, alike=tuple(alike[-N_ALIKE:]))
 
     def add_hits(self, runs: list[RecordedRun], progress: Callable[[int, int], None]) -> Iterator[Peakogram | Powder]:
         """Add the hits that are new, of all runs that were like the last; yield each picture when it is time for it.

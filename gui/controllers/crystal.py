@@ -146,7 +146,7 @@ class CrystalController:
             self._view.show_crystal(self._crystal(result, peaks, chosen))
         elif result.state in (State.HIT, State.INDEXED):
             known = reasons(peaks["inverse_d"], result.resolution, Indexing.of(self._monitor.settings))
-            spots = None if self._detector() is None else _map(peaks, 0, None, self._monitor.detector)
+            spots = None if self._detector() is None else _map(peaks, 0, None, self._detector())
             self._view.show_unindexed(UnindexedPicture(f"{_title(result)}: not indexed", known, spots))
         else:
             self._view.show_empty(f"{_title(result)} is no hit ({result.state}): "
@@ -160,9 +160,14 @@ class CrystalController:
             return np.empty(0, PEAK)
 
     def _detector(self) -> Detector | None:
-        """The geometry, where it is that of the shot: its pixels are as many."""
-        shot, detector = self._monitor.shot, self._monitor.detector
+        """The geometry, where it can be that of the shot: its pixels are as many."""
+        shot = self._monitor.shot
+        detector = None if shot is None else self._monitor.detector_for(shot)
         return detector if shot is not None and detector is not None and detector.shape == tuple(shot.shape) else None
+
+    def _borrowed(self) -> str:
+        shot = self._monitor.shot
+        return "" if shot is None else self._monitor.borrowed_geometry(shot)
 
     def _crystal(self, result: Result, peaks: NDArray[Any], chosen: int) -> CrystalPicture:
         crystal, detector = result.crystals[chosen], self._detector()
@@ -179,7 +184,7 @@ class CrystalController:
                 problem = f"Nothing can be predicted from this lattice: {error}."
         rows, target = _cell_rows(crystal, TargetCell.of(self._monitor.settings))
         return CrystalPicture(
-            title=_title(result),
+            title=" · ".join(filter(None, (_title(result), self._borrowed()))),
             lattices=tuple(f"Lattice {i} · {count(c.n_indexed)}" for i, c in enumerate(result.crystals, 1)),
             chosen=chosen,
             cell=rows,

@@ -72,12 +72,16 @@ class FilmStripController:
         shots = self._last_hits()
         self._pictures |= self._maker.take()
         self._pictures = {key: self._pictures[key] for key in shots if key in self._pictures}
-        if self._monitor.detector is not None:
-            wanted = (shot for key, shot in shots.items() if key not in self._pictures and shot.payload)
-            self._maker.want(wanted, self._monitor.detector)
+        wanted = [shot for key, shot in shots.items() if key not in self._pictures and shot.payload]
+        self._maker.want((shot, on) for shot in wanted if (on := self._monitor.detector_for(shot)) is not None)
         shown = self._monitor.in_view
         self._keys = tuple(shots)
-        self._view.set_films([_film(key, shot, self._pictures.get(key), key == shown) for key, shot in shots.items()])
+        self._view.set_films(
+            [
+                _film(key, shot, self._pictures.get(key), key == shown, self._monitor.borrowed_geometry(shot))
+                for key, shot in shots.items()
+            ]
+        )
         self._view.set_empty("" if shots else self._why_empty())
 
     def _last_hits(self) -> dict[ShotKey, ShotImage]:
@@ -98,7 +102,7 @@ class FilmStripController:
             self._monitor.select(self._keys, self._keys.index(key))
 
 
-def _film(key: ShotKey, shot: ShotImage, picture: Thumbnail | None, shown: bool) -> Film:
+def _film(key: ShotKey, shot: ShotImage, picture: Thumbnail | None, shown: bool, geometry: str) -> Film:
     result = shot.result
     n = len(result.crystals)
     meaning: Meaning = "multi_lattice" if n > 1 else "indexed" if n == 1 else "hit"
@@ -109,5 +113,7 @@ def _film(key: ShotKey, shot: ShotImage, picture: Thumbnail | None, shown: bool)
         f"{count(result.n_peaks)} spots found" + (f", {count(explained)} of them indexed" if n else ""),
         f"95 % of the spots lie within {angstrom(result.resolution)}",
     ]
+    if geometry:
+        about.append(f"Drawn with the {geometry}; that of its own run is not known here")
     lines = count(result.number), f"{count(result.n_peaks)} spots · {angstrom(result.resolution)}"
     return Film(key, meaning, word, lines, "\n".join(about), picture, shown)

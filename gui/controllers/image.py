@@ -206,11 +206,12 @@ class ImageController:
 
     def _prepare(self, shot: ShotImage) -> None:
         monitor = self._monitor
-        wanted = (shot, monitor.detector, self._predict, monitor.settings if self._predict else None)
+        detector = monitor.detector_for(shot)
+        wanted = (shot, detector, self._predict, monitor.settings if self._predict else None)
         if len(wanted) == len(self._asked) and all(a is b for a, b in zip(wanted, self._asked, strict=True)):
             return
         self._asked = wanted
-        self._job = self._thread.submit(self._preparation, shot, monitor.detector, monitor.settings, self._predict)
+        self._job = self._thread.submit(self._preparation, shot, detector, monitor.settings, self._predict)
         self._job.add_done_callback(self._note_done)
 
     def _show(self, prepared: _Prepared) -> None:

@@ -65,7 +65,7 @@ class _Part:
 
 
 class ResidualsController:
-    """Adds up the residuals of the indexed shots that came with their spots since this geometry was in force."""
+    """Adds up the residuals of the indexed shots that came with their spots, of all runs with the present geometry."""
 
     def __init__(self, monitor: Monitor, view: ResidualsView) -> None:
         self._monitor, self._view = monitor, view
@@ -74,7 +74,7 @@ class ResidualsController:
         self._parts: dict[str, _Part] = {}
         self._shown: list[str] = []
         self._detector: Detector | None = None
-        self._n_shots = 0
+        self._n_shots = self._n_others = 0
         monitor.remembered_changed.connect(self._note)
         monitor.geometry_changed.connect(self._mark)
         view.part_clicked.connect(self._open)
@@ -93,7 +93,7 @@ class ResidualsController:
         self.stale = False
         detector = self._monitor.detector
         if detector is not self._detector:
-            self._detector, self._n_shots = detector, 0
+            self._detector, self._n_shots, self._n_others = detector, 0, 0
             self._parts.clear()
         if detector is None or detector.beam is None:
             self._view.show_empty("No residuals yet: they need the geometry and the photon energy.")
@@ -102,12 +102,15 @@ class ResidualsController:
             self._add(self._waiting.popleft(), detector)
         self._shown = [name for name, part in self._parts.items() if part.n >= FEWEST]
         if not self._shown:
-            self._view.show_empty(_why_empty(self._n_shots))
+            self._view.show_empty(
+                _why_empty(self._n_shots) + self._others(" {} of other or unknown geometry left out.")
+            )
             return
         self._view.show_map(self._map([self._parts[name] for name in self._shown]))
 
     def _add(self, result: Result, detector: Detector) -> None:
-        if self._monitor.geometry is None or result.series != self._monitor.geometry.series:
+        if self._monitor.detector_of(result.series) is not detector:
+            self._n_others += 1
             return
         try:
             peaks = unpack_peaks(result.peaks)
@@ -153,7 +156,13 @@ class ResidualsController:
         n = sum(part.n for part in parts)
         rmsd = np.sqrt(sum(part.squares for part in parts) / n)
         x, y = np.sum([part.shift for part in parts], axis=0) / n
-        return f"RMSD {rmsd:.2f} px · mean x {x:+.2f} y {y:+.2f} px · {count(n)} spots of {_shots(self._n_shots)}"
+        return (
+            f"RMSD {rmsd:.2f} px · mean x {x:+.2f} y {y:+.2f} px · {count(n)} spots of {_shots(self._n_shots)}"
+            + self._others(" · {} of other or unknown geometry left out")
+        )
+
+    def _others(self, text: str) -> str:
+        return text.format(_shots(self._n_others)) if self._n_others else ""
 
     def _open(self, row: int) -> None:
         if 0 <= row < len(self._shown):

@@ -53,6 +53,15 @@ def changed(shot: ShotImage, **crystal: object) -> ShotImage:
     return msgspec.structs.replace(shot, result=msgspec.structs.replace(shot.result, crystals=(first,)))
 
 
+def test_it_is_said_when_the_geometry_is_that_of_another_run(bench: Bench) -> None:
+    bench.monitor.take([msgspec.structs.replace(geometry(), series="run-2", run=2)])
+    bench.show(shot_image(5))
+    assert bench.panel.heading.text() == "Frame 5 · geometry of run 2"
+    bench.monitor.take([geometry()])
+    bench.controller.refresh()
+    assert bench.panel.heading.text() == "Frame 5"
+
+
 def test_cell_rmsd_and_plots_are_those_of_the_indexer(bench: Bench, shared: Path) -> None:
     detector = Detector.from_crystfel(shared / "frames" / "lysozyme_4m.geom")
     shot, (crystal,) = indexed_shot(181204, peak_lists(shared / "frames" / "lysozyme_4m.h5")[2], detector)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from messages_by_hand import NotingOutbox, geometry, result, shot_image
 
-from braggwatch.gui import monitor as monitor_module
+from braggwatch.gui import shot_memory
 from braggwatch.gui.earlier_shots import AT_MOST, EarlierShots
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.shot_key import ShotKey
@@ -101,7 +101,7 @@ def test_it_ends_when_the_memory_is_full_and_gives_up_no_newer_shot(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = len(shot_image(9).payload)
-    monkeypatch.setattr(monitor_module, "REMEMBERED_BYTES", int(2.5 * size))
+    monkeypatch.setattr(shot_memory, "MAX_BYTES", int(2.5 * size))
     bench.monitor.take([shot_image(9)])
     bench.tell_last(3, 5, 7, 9)
     bench.give()
@@ -111,7 +111,7 @@ def test_it_ends_when_the_memory_is_full_and_gives_up_no_newer_shot(
 
 
 def test_shots_without_pixels_do_not_pile_up_without_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(monitor_module, "REMEMBERED_SHOTS", 3)
+    monkeypatch.setattr(shot_memory, "MAX_SHOTS", 3)
     bench.monitor.take([msgspec.structs.replace(shot_image(number), payload=b"") for number in range(5)])
     assert bench.remembered() == [2, 3, 4]
 
@@ -128,5 +128,5 @@ def test_a_remembered_shot_without_pixels_is_asked_for_when_it_is_chosen_so_that
     bench.monitor.take([msgspec.structs.replace(shot_image(1), result=result(1), payload=b"")])
     bench.monitor.select([ShotKey("run-1", 1)])
     assert bench.wanted() == [1]
-    bench.outbox.answer(Shot("run-1", 1, bench.monitor.remembered[0], "frame 1 was not dumped"))
+    bench.outbox.answer(Shot("run-1", 1, next(iter(bench.monitor.remembered)), "frame 1 was not dumped"))
     assert bench.monitor.shot_problem == "frame 1 was not dumped"

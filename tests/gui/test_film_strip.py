@@ -143,6 +143,15 @@ def test_the_strip_is_drawn_at_any_size_in_both_themes(bench: Bench, size: tuple
         assert not bench.panel.grab().isNull()
 
 
+def test_a_film_of_a_run_whose_geometry_is_not_known_says_by_which_one_it_is_drawn(bench: Bench) -> None:
+    bench.monitor.take([msgspec.structs.replace(geometry(), series="run-2", run=2)])
+    bench.take(1)
+    assert "\nDrawn with the geometry of run 2; that of its own run is not known" in bench.strip.films[0].about
+    bench.monitor.take([geometry()])
+    bench.controller.refresh()
+    assert "geometry" not in bench.strip.films[0].about
+
+
 def test_the_mouse_tells_about_the_shot_under_it(bench: Bench, qtbot: QtBot) -> None:
     bench.take(7)
     at = bench.place(7)

@@ -82,6 +82,17 @@ def test_the_shot_that_is_shown_is_unpacked_and_named() -> None:
     assert len(rings) > 1 and np.allclose(centre, (120.0, 100.0))
 
 
+def test_a_shot_of_another_run_is_drawn_by_its_own_geometry_or_by_the_present_one_which_is_said() -> None:
+    present = msgspec.structs.replace(geometry(), series="run-9", run=9, photon_energy=6000.0)
+    _, view, _, _ = watched(present, status(indexed=1), shot_image(5))
+    assert "geometry of run 9" in view.told["caption"][0]
+    rings, _ = view.told["geometry"]
+    _, view, _, _ = watched(geometry(), present, status(indexed=1), shot_image(5))
+    assert not any("geometry" in part for part in view.told["caption"][0])
+    own_rings, _ = view.told["geometry"]
+    assert [ring.d for ring in own_rings] != [ring.d for ring in rings]
+
+
 def test_a_live_shot_that_is_old_says_its_age() -> None:
     _, view, _, _ = watched(geometry(), status(old=True, indexed=1), shot_image(1))
     caption, old = view.told["caption"]

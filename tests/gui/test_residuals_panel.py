@@ -114,17 +114,38 @@ def test_parts_with_few_spots_are_not_drawn_but_count_and_without_any_other_the_
     assert view.told["drawn"].n_spots.sum() < n
 
 
-def test_another_geometry_begins_anew_and_shots_of_another_run_are_left_out() -> None:
+def of_run(series: str, shot: ShotImage) -> ShotImage:
+    return msgspec.structs.replace(shot, result=msgspec.structs.replace(shot.result, series=series))
+
+
+def test_runs_of_one_geometry_are_added_up_also_those_before_it_was_heard_of() -> None:
+    detector = two_panels()
+    monitor, view, controller = controlled(detector)
+    monitor.take([indexed_shot(n, detector) for n in range(10)])
+    controller.refresh()
+    monitor.take([msgspec.structs.replace(Geometry.of("run-2", 2, detector), alike=("run-0", "run-1"))])
+    monitor.take([of_run("run-2", indexed_shot(50, detector))])
+    monitor.remember_earlier(of_run("run-0", indexed_shot(60, detector)))
+    controller.refresh()
+    assert view.told["drawn"].summary.endswith(" spots of 12 shots")
+
+
+def test_another_geometry_begins_anew_and_shots_of_the_one_before_are_left_out_and_it_is_said() -> None:
     detector = two_panels()
     monitor, view, controller = controlled(detector)
     monitor.take([indexed_shot(n, detector) for n in range(10)])
     controller.refresh()
     assert "drawn" in view.told
-    monitor.take([Geometry.of("run-2", 2, detector)])
+    other = one_panel()
+    monitor.take([Geometry.of("run-2", 2, other)])
     assert controller.stale
-    monitor.take([indexed_shot(50, detector)])
+    monitor.take([indexed_shot(50, detector), of_run("run-3", indexed_shot(51, detector))])
     controller.refresh()
-    assert view.told["empty"] == "No residuals yet: waiting for indexed shots."
+    left_out = "2 shots of other or unknown geometry left out"
+    assert view.told["empty"] == f"No residuals yet: waiting for indexed shots. {left_out}."
+    monitor.take([of_run("run-2", indexed_shot(n, other)) for n in range(30)])
+    controller.refresh()
+    assert view.told["drawn"].summary.endswith(f" spots of 30 shots · {left_out}")
 
 
 def test_without_geometry_the_panel_says_what_it_needs() -> None:
@@ -175,6 +196,6 @@ def test_shots_from_before_the_window_came_count_too() -> None:
     monitor, view, controller = controlled(detector)
     monitor.take([indexed_shot(9, detector)])
     for number in (8, 7):
-        assert monitor.remember_earlier(indexed_shot(number, detector))
+        monitor.remember_earlier(indexed_shot(number, detector))
     controller.refresh()
     assert view.told["drawn"].summary.endswith(" of 3 shots")

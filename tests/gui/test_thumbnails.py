@@ -140,8 +140,9 @@ def test_the_maker_makes_what_is_wanted_the_last_first_and_none_of_what_is_damag
 
     maker = ThumbnailMaker(note)
     damaged = msgspec.structs.replace(shot_image(4), payload=b"")
-    maker.want([shot_image(1)], detector())
-    maker.want([shot_image(2), damaged, shot_image(3)], detector())
+    on = detector()
+    maker.want([(shot_image(1), on)])
+    maker.want([(shot_image(2), on), (damaged, on), (shot_image(3), on)])
     first.set()
     while ShotKey("run-1", 2) not in made:
         assert done.acquire(timeout=30)
@@ -154,6 +155,6 @@ def test_a_picture_that_was_made_and_not_taken_is_not_made_again() -> None:
     done = threading.Semaphore(0)
     maker = ThumbnailMaker(done.release)
     for shots in ([shot_image(1)], [shot_image(2), shot_image(1)]):
-        maker.want(shots, detector())
+        maker.want((shot, detector()) for shot in shots)
         assert done.acquire(timeout=30)
     assert {key.number for key in maker.take()} == {1, 2}

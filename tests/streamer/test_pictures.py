@@ -115,7 +115,11 @@ def test_runs_of_the_same_geometry_go_into_one_picture_and_another_begins_anew(p
     pictures.shot(*shot(0, hit=True, key="u"))
     pictures.close()
     taken.take()
-    assert [geometry.series for geometry in taken.of(Geometry)] == ["s", "t", "u"]
+    assert [(geometry.series, geometry.alike) for geometry in taken.of(Geometry)] == [
+        ("s", ()),
+        ("t", ("s",)),
+        ("u", ()),
+    ]
     assert taken.of(Peakogram)[-1].n_shots == 1
     assert taken.of(Peakogram)[-1].inverse_d[1] < taken.of(Peakogram)[0].inverse_d[1]
 

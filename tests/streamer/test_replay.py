@@ -200,6 +200,17 @@ def test_without_dumps_the_geometry_is_that_of_the_header_and_the_settings(tmp_p
     assert (hit.payload, hit.result.number, hit.result.n_peaks) == (b"", 17, 18)
 
 
+def test_of_runs_with_the_same_headers_and_settings_it_is_said_that_they_have_one_geometry(tmp_path: Path) -> None:
+    written = Experiment(tmp_path)
+    for number, text in ((1, ""), (2, "[detector]\n"), (3, "[detector]\n"), (4, "[detector]\n")):
+        written.settings(text, number, BEGAN + 100 * number - 1)
+        written.process(number)
+    with watching(written.close()) as client:
+        geometry = newest(client, b"geometry", Geometry)
+        assert isinstance(geometry, Geometry)
+        assert (geometry.series, geometry.alike) == ("run-4", ("run-2", "run-3"))
+
+
 def test_a_geometry_that_cannot_be_known_is_said(tmp_path: Path) -> None:
     with Record(tmp_path / "r.sqlite") as record:
         record.result(Result(series="k", number=3, state=State.BLANK), BEGAN)
