@@ -1,6 +1,6 @@
 """Frames a second and latency of the whole program: detector process → hub → workers, over real sockets.
 
-`python -m benchmarks.end_to_end [--frames 3000] [--workers 2] [--rate FRAMES_A_SECOND] [--no-dump] [--merge] [--runs 1]`
+`python -m benchmarks.end_to_end [--frames 3000] [--workers 2] [--rate FRAMES_PER_S] [--no-dump] [--merge] [--runs 1]`
 
 Sender, hub and workers share this machine's cores. Frames are 4 Mpx lysozyme stills, half of them hits, compressed as
 the detector sends them; hits and indexed images are dumped. With --merge every indexed shot is integrated, written with
