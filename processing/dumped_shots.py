@@ -70,6 +70,8 @@ class DumpedShots(Closing):
             self._crystals = _Group(self.reader.file["entry/crystals"])
             self._reflections = _Group(self.reader.file["entry/reflections"])
             self._result = _Group(self.reader.file[RESULT])
+            self.series_key = str(self.reader.file["entry/frames"].attrs["series_key"])
+            """`Series.key` of the run; the same in all of its dumps."""
             self.detector: Detector = self.reader.detector()
             """As it was when the file was begun."""
             self.settings = _settings(self.reader.file)
@@ -94,6 +96,13 @@ class DumpedShots(Closing):
         """Return how many images there are by now."""
         self._numbers.refresh()
         return len(self._numbers)
+
+    def d_min(self) -> float | None:
+        """Return how far reflections were integrated, Angstrom; None where there are none. Reads 4 bytes of each."""
+        column = self._reflections["inverse_d"]
+        blocks = (column[start : start + MAX_ROWS] for start in range(0, len(column), MAX_ROWS))
+        largest = max((float(block.max()) for block in blocks), default=0.0)
+        return 1.0 / largest if largest > 0 else None
 
     @property
     def gain(self) -> float:

@@ -25,15 +25,23 @@ def scattering_vectors(
     return np.asarray(ray / wavelength)
 
 
-def indexed_nodes(crystal: Crystal, q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the reciprocal-lattice nodes ``(m, 3)`` in 1/Angstrom of those scattering vectors that a lattice explains.
+def explained_spots(crystal: Crystal, q: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return which scattering vectors a lattice explains ``(m,)``, and with which Miller indices ``(m, 3)``.
 
     `q` is what `scattering_vectors` gives for the crystal's own `beam_shift`.
     """
     fractional = q @ crystal.A.T
     hkl = np.rint(fractional)
     explained = (np.abs(fractional - hkl) < _TOLERANCE).all(axis=1) & hkl.any(axis=1)
-    return np.asarray(hkl[explained] @ crystal.A_star)
+    return np.flatnonzero(explained), hkl[explained].astype(np.int32)
+
+
+def indexed_nodes(crystal: Crystal, q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the reciprocal-lattice nodes ``(m, 3)`` in 1/Angstrom of the spots that a lattice explains.
+
+    `q` as for `explained_spots`.
+    """
+    return np.asarray(explained_spots(crystal, q)[1] @ crystal.A_star)
 
 
 def profile_radius(nodes: NDArray[np.float64], wavelength: float) -> float:

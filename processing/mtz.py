@@ -33,8 +33,7 @@ class UnmergedMtz:
 
     def __init__(self) -> None:
         self.n_reflections = 0
-        self._cell: UnitCell | None = None
-        self._metric = np.zeros((3, 3))
+        self._mean: MeanCell | None = None
         self._batches: list[tuple[tuple[float, ...], float]] = []
         self._rows: list[NDArray[np.float32]] = []
 
@@ -49,21 +48,17 @@ class UnmergedMtz:
         Raises ValueError where the crystal's symmetry is unknown or another one than before, and where there are more
         reflections than fit into memory.
         """
-        known = crystal.known
-        if known is None:
+        if crystal.known is None:
             raise ValueError("an MTZ file needs a space group: the dumps do not say which cell was looked for")
-        if self._cell is not None and known.space_group != self._cell.space_group:
-            raise ValueError(
-                f"an MTZ file has one space group, the dumps have {self._cell.space_group} and {known.space_group}: "
-                "export them one by one"
-            )
+        if self._mean is not None:
+            self._mean.check(crystal)
         good = reflections[reflections.good & np.isfinite(reflections.intensity) & (reflections.sigma > 0)]
         if not len(good):
             return
         if self.n_reflections + len(good) > MAX_REFLECTIONS:
             raise ValueError(f"one MTZ file takes at most {MAX_REFLECTIONS} reflections: export fewer dumps at a time")
-        self._cell = known
-        self._metric += crystal.A @ crystal.A.T
+        self._mean = self._mean or MeanCell(crystal.known)
+        self._mean.add(crystal)
         self._batches.append((crystal.cell, wavelength))
         rows = np.zeros((len(good), 3 + len(COLUMNS)), np.float32)
         rows[:, :3] = good.hkl
@@ -79,14 +74,14 @@ class UnmergedMtz:
 
         Raises ValueError where nothing was added, and OSError.
         """
-        if self._cell is None or not self._rows:
+        if self._mean is None or not self._rows:
             raise ValueError("there is nothing to write: no crystal has a reflection that nothing speaks against")
-        cell = mean_cell(self._metric / len(self._batches), self._cell)
+        cell = self._mean.cell()
         wavelength = float(np.mean([wavelength for _, wavelength in self._batches]))
         mtz = gemmi.Mtz(with_base=True)
         mtz.title = "unmerged stills"
         mtz.history = [f"Braggwatch {braggwatch.__version__}: unmerged reflections of {len(self._batches)} stills"]
-        mtz.spacegroup = self._cell.group
+        mtz.spacegroup = cell.group
         dataset = mtz.add_dataset("stills")
         dataset.project_name = dataset.crystal_name = "braggwatch"
         dataset.wavelength = wavelength
@@ -104,12 +99,40 @@ class UnmergedMtz:
         rows = np.concatenate(self._rows)
         self._rows.clear()
         for start in range(0, len(rows), _AT_ONCE):
-            _move_into_asymmetric_unit(rows[start : start + _AT_ONCE], self._cell.group)
+            _move_into_asymmetric_unit(rows[start : start + _AT_ONCE], cell.group)
         mtz.set_data(rows)
         del rows
         mtz.sort(5)
         mtz.update_reso()
         mtz.write_to_file(str(path))
+
+
+class MeanCell:
+    """The mean cell of many crystals of one space group."""
+
+    def __init__(self, like: UnitCell) -> None:
+        """Take the cell that was looked for, with the space group."""
+        self._like = like
+        self._metric = np.zeros((3, 3))
+        self._n = 0
+
+    def check(self, crystal: Crystal) -> None:
+        """Raise ValueError for a crystal of another space group, or none."""
+        found = "none" if crystal.known is None else crystal.known.space_group
+        if found != self._like.space_group:
+            raise ValueError(
+                f"an MTZ file has one space group, the dumps have {self._like.space_group} and {found}: export them "
+                "one by one"
+            )
+
+    def add(self, crystal: Crystal) -> None:
+        """Count a crystal in."""
+        self._metric += crystal.A @ crystal.A.T
+        self._n += 1
+
+    def cell(self) -> UnitCell:
+        """Return the mean of the crystals' metric tensors as a cell that the space group allows."""
+        return mean_cell(self._metric / self._n, self._like)
 
 
 def mean_cell(metric: NDArray[np.float64], like: UnitCell) -> UnitCell:

@@ -1,10 +1,10 @@
-"""From dumps to the files that other programs take: CrystFEL streams and geometries, MTZ, CXI."""
+"""From dumps to the files that other programs take: CrystFEL streams and geometries, MTZ, DIALS, CXI."""
 
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +12,17 @@ from braggwatch.processing.crystfel_geometry_text import DUMP, geometry_text
 from braggwatch.processing.crystfel_stream import StreamWriter
 from braggwatch.processing.cxi import CXI, CxiWriter
 from braggwatch.processing.detector import Detector
+from braggwatch.processing.dials_files import DialsWriter
 from braggwatch.processing.dumped_shots import DumpedShot, DumpedShots
-from braggwatch.processing.mtz import UnmergedMtz
+from braggwatch.processing.merge_statistics import MergeStatistics
+from braggwatch.processing.merging import Merger
+from braggwatch.processing.merging_sums import Scaling
+from braggwatch.processing.mtz import MeanCell, UnmergedMtz
 from braggwatch.processing.nxmx import order_written
 from braggwatch.processing.unit_cell import UnitCell
 
-Format = Literal["stream", "mtz", "cxi", "geom"]
+Format = Literal["stream", "mtz", "merged", "dials", "cxi", "geom"]
+Weighting = Literal["mean", "partiality"]
 Progress = Callable[[int], None]
 """Is told how many images are done."""
 
@@ -34,6 +39,8 @@ class Dumps:
     cell: UnitCell | None
     """The first that any of them names."""
     has_reflections: bool
+    d_min: float | None
+    """How far reflections were integrated, Angstrom."""
 
     def geometry(self) -> str:
         """Return the text of a CrystFEL geometry file for these dumps."""
@@ -51,6 +58,17 @@ class Dumps:
 
 
 @dataclass(frozen=True)
+class MergeOptions:
+    """How reflections are merged; what each means is told in `Merger`."""
+
+    d_min: float | None = None
+    """Angstrom; None: as far as reflections were integrated."""
+    n_shells: int = 10
+    scaling: Scaling = "scale"
+    weighting: Weighting = "mean"
+
+
+@dataclass(frozen=True)
 class Exported:
     """What was written."""
 
@@ -59,6 +77,8 @@ class Exported:
     n_crystals: int = 0
     n_reflections: int = 0
     """Reflections in the file."""
+    statistics: MergeStatistics | None = None
+    """Of merged reflections."""
 
 
 def dump_files(given: Sequence[Path]) -> list[Path]:
@@ -83,6 +103,7 @@ def look_through(paths: Sequence[Path]) -> Dumps:
     Raises ImageFileError for what is no dump, ValueError where they are of different geometries.
     """
     n_images, cell, has_reflections = 0, None, False
+    limits: list[float] = []
     first: tuple[Path, Detector, str, float] | None = None
     for path in paths:
         with DumpedShots(path) as dump:
@@ -91,6 +112,8 @@ def look_through(paths: Sequence[Path]) -> Dumps:
             n_images += len(dump)
             cell = cell or dump.cell
             has_reflections = has_reflections or dump.has_reflections
+            if (limit := dump.d_min()) is not None:
+                limits.append(limit)
             text = geometry_text(dump.detector, file=DUMP, adu_per_photon=dump.gain)
             if first is None:
                 first = path, dump.detector, text, dump.gain
@@ -101,37 +124,57 @@ def look_through(paths: Sequence[Path]) -> Dumps:
                 )
     if first is None:
         raise ValueError(f"there are no images in {', '.join(map(str, paths[:3]))}{' …' if len(paths) > 3 else ''} yet")
-    return Dumps(tuple(paths), n_images, first[1], first[3], cell, has_reflections)
+    return Dumps(tuple(paths), n_images, first[1], first[3], cell, has_reflections, min(limits, default=None))
 
 
 def export(
-    dumps: Dumps, output: Path, kind: Format, *, force: bool = False, command: str = "", progress: Progress
+    dumps: Dumps,
+    output: Path,
+    kind: Format,
+    *,
+    force: bool = False,
+    command: str = "",
+    merging: MergeOptions | None = None,
+    progress: Progress,
 ) -> Exported:
-    """Write `output`; a CXI file gets its geometry beside it, as ``.geom``.
+    """Write `output`; a CXI file gets its geometry beside it, as ``.geom``, and a DIALS ``.expt`` its ``.refl``.
 
     What is there already is only replaced with `force`, and only once the new file is whole. Raises ValueError where
     it is there, where the dumps lack what the format needs, and OSError where it cannot be written.
     """
-    files = [output, output.with_suffix(".geom")] if kind == "cxi" else [output]
+    beside = {"cxi": ".geom", "dials": ".refl"}
+    files = [output, output.with_suffix(beside[kind])] if kind in beside else [output]
+    if len(set(files)) < len(files):
+        raise ValueError(f"{output}: {files[1].suffix} is the file beside it; give the first one another ending")
     _refuse_to_overwrite(files, dumps.paths, force)
-    if kind in ("stream", "mtz") and not dumps.has_reflections:
+    if kind in ("stream", "mtz", "merged", "dials") and not dumps.has_reflections:
         raise ValueError(
-            "the dumps hold no integrated reflections, which a stream and an MTZ file are made of: put the stage "
+            f"the dumps hold no integrated reflections, which {_MADE_OF_REFLECTIONS[kind]} is made of: put the stage "
             'integrate behind index and before the dump, as in stages = ["hitfind", "index", "integrate", '
             '"dump:indexed"], and process the run again'
         )
+    statistics = None
     with _in_place(files) as parts:
         if kind == "stream":
             done = _stream(dumps, parts[0], command, progress)
         elif kind == "mtz":
             done = _mtz(dumps, parts[0], progress)
+        elif kind == "merged":
+            statistics, done = _merged(dumps, parts[0], merging or MergeOptions(), progress)
+        elif kind == "dials":
+            done = _dials(dumps, parts[0], parts[1], progress)
         elif kind == "cxi":
             done = _cxi(dumps, parts[0], progress)
             parts[1].write_text(geometry_text(dumps.detector, file=CXI, adu_per_photon=dumps.gain), encoding="utf-8")
         else:
             done = dumps.n_images, 0, 0
             parts[0].write_text(dumps.geometry(), encoding="utf-8")
-    return Exported(tuple(files), *done)
+    return Exported(tuple(files), *done, statistics)
+
+
+_MADE_OF_REFLECTIONS = {
+    "stream": "a stream", "mtz": "an MTZ file", "merged": "a merged MTZ file", "dials": "a DIALS reflection table",
+}  # fmt: skip
 
 
 def _refuse_to_overwrite(files: Sequence[Path], dumps: Sequence[Path], force: bool) -> None:
@@ -178,6 +221,44 @@ def _mtz(dumps: Dumps, path: Path, progress: Progress) -> tuple[int, int, int]:
             mtz.add(crystal, reflections, shot.wavelength)
     mtz.write(path)
     return n_images, mtz.n_batches, mtz.n_reflections
+
+
+def _merged(
+    dumps: Dumps, path: Path, options: MergeOptions, progress: Progress
+) -> tuple[MergeStatistics, tuple[int, int, int]]:
+    if dumps.cell is None:
+        raise ValueError("merging needs a space group: the dumps do not say which cell was looked for")
+    d_min = options.d_min or dumps.d_min
+    assert d_min is not None, "there are reflections"
+    merger = Merger(
+        dumps.cell, d_min=d_min, n_shells=options.n_shells, scaling=options.scaling, weighting=options.weighting
+    )
+    mean_cell = MeanCell(dumps.cell)
+    wavelengths: list[float] = []
+    n_images = 0
+    for dump, shot in dumps.shots(progress):
+        n_images += 1
+        for crystal, reflections in zip(shot.crystals, shot.reflections, strict=True):
+            mean_cell.check(crystal)
+            if merger.add(reflections, dump.series_key, shot.number).fate == "merged":
+                mean_cell.add(crystal)
+                wavelengths.append(shot.wavelength)
+    merger.finish()
+    if not merger.n_crystals:
+        raise ValueError("there is nothing to merge: no crystal has a reflection that nothing speaks against")
+    merged = merger.merged()
+    replace(merged, cell=mean_cell.cell()).write_mtz(path, wavelength=sum(wavelengths) / len(wavelengths))
+    return merger.statistics(), (n_images, merger.n_crystals, len(merged))
+
+
+def _dials(dumps: Dumps, experiments: Path, reflections: Path, progress: Progress) -> tuple[int, int, int]:
+    n_images = 0
+    with DialsWriter(dumps.detector, experiments.absolute().parent) as dials:
+        for _, shot in dumps.shots(progress):
+            n_images += 1
+            dials.add(shot)
+        dials.write(experiments, reflections)
+        return n_images, len(dials.experiments), dials.n_reflections
 
 
 def _cxi(dumps: Dumps, path: Path, progress: Progress) -> tuple[int, int, int]:

@@ -3,40 +3,91 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from braggwatch.streamer.cli.console import messages, say
-from braggwatch.streamer.export import Exported, Format, dump_files, look_through
+from braggwatch.processing.merge_statistics import MergeStatistics
+from braggwatch.processing.merging_sums import Scaling
+from braggwatch.streamer.cli.console import messages, output, say
+from braggwatch.streamer.export import Exported, Format, MergeOptions, Weighting, dump_files, look_through
 from braggwatch.streamer.export import export as write
+from braggwatch.streamer.merge_wording import COLUMNS, shell_cells
+
+_MERGED = "Options of --format merged"
 
 
 def export(
     dumps: Annotated[list[Path], typer.Argument(help="Files that the stage dump has written, or folders of them.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    to: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     kind: Annotated[
         Format,
         typer.Option(
             "--format",
             "-f",
-            help="stream: CrystFEL stream 2.3. mtz: unmerged reflections. cxi: images and spots for indexamajig, with "
-            "their geometry beside it. geom: a CrystFEL geometry, with which it reads the dumps as they are.",
+            help="stream: CrystFEL stream 2.3. mtz: unmerged reflections. merged: merged reflections as MTZ, with "
+            "their statistics. dials: experiment list (.expt) with the reflection table (.refl) beside it. cxi: images "
+            "and spots for indexamajig, with their geometry beside it. geom: a CrystFEL geometry, with which it reads "
+            "the dumps as they are.",
         ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
+    d_min: Annotated[
+        float | None,
+        typer.Option(
+            help="Merge to this resolution in Å; left out: as far as any reflection was integrated.",
+            rich_help_panel=_MERGED,
+        ),
+    ] = None,
+    shells: Annotated[
+        int | None,
+        typer.Option(help="Shells of resolution in the statistics; 10 if left out.", rich_help_panel=_MERGED),
+    ] = None,
+    scaling: Annotated[
+        Scaling | None,
+        typer.Option(
+            help="How crystals are scaled: none, scale (a factor each, if left out), or scale_and_b.",
+            rich_help_panel=_MERGED,
+        ),
+    ] = None,
+    weighting: Annotated[
+        Weighting | None,
+        typer.Option(
+            help="mean: over partialities (if left out); partiality: by the predicted ones.", rich_help_panel=_MERGED
+        ),
+    ] = None,
 ) -> None:
-    """Write dumps as files that CrystFEL, CCP4, cctbx and others take."""
+    """Write dumps as files that CrystFEL, CCP4, cctbx, DIALS and others take."""
+    options = _given(d_min=d_min, n_shells=shells, scaling=scaling, weighting=weighting)
+    if options and kind != "merged":
+        raise ValueError("--d-min, --shells, --scaling and --weighting are options of --format merged")
     found = look_through(dump_files(dumps))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task("images", total=found.n_images)
         exported = write(
-            found, output, kind, force=force, command=shlex.join(["braggwatch", *sys.argv[1:]]),
-            progress=lambda n: bar.update(task, completed=n),
+            found, to, kind, force=force, command=shlex.join(["braggwatch", *sys.argv[1:]]),
+            merging=MergeOptions(**options), progress=lambda n: bar.update(task, completed=n),
         )  # fmt: skip
+    if exported.statistics is not None:
+        output.print(_table(exported.statistics))
     say(_summary(exported))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _table(statistics: MergeStatistics) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for shell in statistics.shells:
+        table.add_row(*shell_cells(shell))
+    table.add_row("all", *shell_cells(statistics.overall)[1:])
+    return table
 
 
 def _summary(exported: Exported) -> str:
@@ -45,4 +96,6 @@ def _summary(exported: Exported) -> str:
         counts.append(f"{exported.n_crystals} crystals")
     if exported.n_reflections:
         counts.append(f"{exported.n_reflections} reflections")
+    if exported.statistics is not None and exported.statistics.n_outliers:
+        counts.append(f"{exported.statistics.n_outliers} crystals left out, unlike the rest")
     return f"Wrote {' and '.join(str(file) for file in exported.files)}: {', '.join(counts)}."

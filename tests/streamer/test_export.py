@@ -9,6 +9,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+from strict_dials import read_experiments, read_reflections
 from strict_stream import read_stream
 from typer.testing import CliRunner, Result
 
@@ -18,6 +19,7 @@ from braggwatch.processing.crystfel_detector import detector_from_crystfel
 from braggwatch.processing.crystfel_geometry import CrystfelGeometry
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
+from braggwatch.processing.merging import Merger
 from braggwatch.processing.nxmx import NXmxWriter, unique_name
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.simulation.demo import demo_simulator
@@ -25,8 +27,9 @@ from braggwatch.processing.stages.dump import Dump, DumpSettings
 from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
 from braggwatch.processing.stages.index import Index, IndexSettings
 from braggwatch.processing.stages.integrate import Integrate, IntegrateSettings
+from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer.cli import app, main
-from braggwatch.streamer.export import dump_files
+from braggwatch.streamer.export import dump_files, look_through
 
 assert hdf5plugin  # importing it registers the filters
 
@@ -136,6 +139,84 @@ def test_an_mtz_file_holds_the_intensities_of_the_chain(run: Run, tmp_path: Path
     np.testing.assert_allclose(file.cell.parameters, (79.2, 79.2, 38.0, 90, 90, 90), rtol=1e-3)
 
 
+def test_a_merged_mtz_file_and_its_statistics_are_those_of_the_merger(run: Run, tmp_path: Path) -> None:
+    merger = Merger(UnitCell.from_string(CELL), d_min=3.0, n_shells=4)
+    for shot in run.shots:
+        for table in shot.reflections:
+            merger.add(table, shot.series.key, shot.number)
+    merger.finish()
+    expected, statistics = merger.merged(), merger.statistics()
+    path = tmp_path / "merged.mtz"
+    result = export(run.folder, "-f", "merged", "--d-min", "3", "--shells", "4", "-o", path)
+    assert result.exit_code == 0, result.output
+    n = len(run.shots)
+    assert f"merged.mtz: {n} images, {n} crystals, {len(expected)} reflections." in " ".join(result.stderr.split())
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert rows[0][:3] == ["d", "/", "Å"] and len(rows) == 6
+    for row, shell in zip(rows[1:], [*statistics.shells, statistics.overall], strict=True):
+        assert f"{shell.cc_half:.3f}".replace("-", "−") in row and f"{100 * (shell.completeness or 0):.1f}" in row
+    file = gemmi.read_mtz_file(str(path))
+    assert file.column_labels() == ["H", "K", "L", "IMEAN", "SIGIMEAN", "N", "I1", "N1", "I2", "N2"]
+    found = {tuple(map(int, row[:3])): row[3:] for row in file.array.tolist()}
+    assert len(found) == len(expected) > 500
+    half, half_n = expected.half.astype(np.float32), expected.half_n
+    for i, hkl in enumerate(map(tuple, expected.hkl.tolist())):
+        wanted = (
+            expected.intensity[i],
+            expected.sigma[i],
+            expected.n[i],
+            half[0, i],
+            half_n[0, i],
+            half[1, i],
+            half_n[1, i],
+        )
+        np.testing.assert_allclose(found[hkl], wanted, rtol=1e-6)
+    assert file.spacegroup.xhm() == "P 43 21 2"
+    np.testing.assert_allclose(file.cell.parameters, (79.2, 79.2, 38.0, 90, 90, 90), rtol=1e-3)
+    assert file.datasets[1].wavelength == pytest.approx(run.detector.beam.wavelength if run.detector.beam else 0)
+
+
+def test_merging_goes_as_far_as_was_integrated_unless_told_otherwise(run: Run, tmp_path: Path) -> None:
+    far = max(float(table.inverse_d.max()) for shot in run.shots for table in shot.reflections)
+    assert look_through(dump_files([run.folder])).d_min == pytest.approx(1 / far)
+    result = export(run.folder, "-f", "merged", "--weighting", "partiality", "-o", tmp_path / "a.mtz")
+    assert result.exit_code == 0 and f"– {1 / far:.2f}" in result.stdout.splitlines()[-2]
+    resolution = gemmi.read_mtz_file(str(tmp_path / "a.mtz")).resolution_high()
+    assert 1 / far * 0.999 < resolution < 1.1 / far
+
+
+def test_options_of_merging_belong_to_merging(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "a.mtz"
+    said = refused(capsys, monkeypatch, run.folder, "-f", "mtz", "--d-min", "2", "-o", output)
+    assert "--d-min, --shells, --scaling and --weighting are options of --format merged" in said
+    said = refused(capsys, monkeypatch, run.folder, "-f", "merged", "--d-min", "500", "-o", output)
+    assert "has no reflections to 500.0 A: choose a smaller d_min" in said
+    said = refused(capsys, monkeypatch, run.folder, "-f", "merged", "--shells", "0", "-o", output)
+    assert "expected 1 to 100 shells, found 0" in said
+    assert not output.exists()
+
+
+def test_dials_files_hold_every_lattice_and_reflection_of_the_chain(run: Run, tmp_path: Path) -> None:
+    result = export(run.folder, "-f", "dials", "-o", tmp_path / "run.expt")
+    assert result.exit_code == 0, result.output
+    n_good = sum(int(table.good.sum()) for shot in run.shots for table in shot.reflections)
+    n = len(run.shots)
+    assert f"run.refl: {n} images, {n} crystals, {n_good} reflections." in " ".join(result.stderr.split())
+    experiments, table = read_experiments(tmp_path / "run.expt"), read_reflections(tmp_path / "run.refl")
+    assert [experiment.identifier for experiment in experiments] == list(table.identifiers.values())
+    for number, (experiment, shot) in enumerate(zip(experiments, run.shots, strict=True)):
+        (dumped,), (crystal,) = shot.dumped, shot.crystals
+        assert (experiment.image, experiment.index) == (str(dumped.path), dumped.entry)
+        np.testing.assert_allclose(experiment.axes, crystal.A * [-1, 1, -1], atol=1e-9)
+        good = shot.reflections[0][shot.reflections[0].good]
+        rows = table.columns["id"] == number
+        np.testing.assert_array_equal(table.columns["miller_index"][rows], good.hkl)
+        np.testing.assert_array_equal(table.columns["intensity.sum.value"][rows], good.intensity)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.expt", "run.refl"]
+
+
 def test_a_cxi_file_holds_pixels_and_spots_with_its_geometry_beside_it(run: Run, tmp_path: Path) -> None:
     assert export(run.folder, "-f", "cxi", "-o", tmp_path / "run.cxi").exit_code == 0
     geometry = CrystfelGeometry.read(tmp_path / "run.geom")
@@ -167,20 +248,25 @@ def test_nothing_is_replaced_unless_asked_for(
     (tmp_path / "a.geom").write_text("precious too")
     said = refused(capsys, monkeypatch, run.folder, "-f", "cxi", "-o", tmp_path / "a.cxi")
     assert "a.geom is there already" in said
+    (tmp_path / "a.refl").write_text("and this")
+    said = refused(capsys, monkeypatch, run.folder, "-f", "dials", "-o", tmp_path / "a.expt")
+    assert "a.refl is there already" in said
+    said = refused(capsys, monkeypatch, run.folder, "-f", "dials", "-o", tmp_path / "b.refl")
+    assert ".refl is the file beside it; give the first one another ending" in said
     assert output.read_text() == "precious"
     assert export(run.folder, "-f", "stream", "-o", output, "--force").exit_code == 0
     assert len(read_stream(output).chunks) == len(run.shots)
     dump = dump_files([run.folder])[0]
     said = refused(capsys, monkeypatch, run.folder, "-f", "stream", "-o", dump, "--force")
     assert "is one of the dumps: choose another name for the output" in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.geom", "run.stream"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.geom", "a.refl", "run.stream"]
 
 
 def test_dumps_without_reflections_say_which_stage_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = process(tmp_path / "dumps", [0], integrate=False)
-    for kind in ("stream", "mtz"):
+    for kind in ("stream", "mtz", "merged", "dials"):
         said = refused(capsys, monkeypatch, run.folder, "-f", kind, "-o", tmp_path / "out")
         assert "the dumps hold no integrated reflections" in said
         assert "put the stage integrate behind index and before the dump" in said
