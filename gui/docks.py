@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QPoint, QRect, Qt, pyqtSignal
+from PyQt5.QtGui import QCloseEvent
 from PyQt5.QtWidgets import QAction, QDockWidget, QMainWindow
 
 from braggwatch.gui.panels.panel import Panel
@@ -13,20 +14,42 @@ SMALLEST = 140, 84
 """px to which a panel may be squeezed, so that all of them fit on the smallest screen."""
 
 
+class Dock(QDockWidget):
+    """One panel's place."""
+
+    closed = pyqtSignal()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """Tell that the user does not want it."""
+        super().closeEvent(event)
+        self.closed.emit()
+
+
 class Docks:
     """All docks of a window; one for each panel, under the panel's name."""
 
     def __init__(self, window: QMainWindow, panels: Iterable[Panel]) -> None:
         self._window = window
         self.by_name: dict[str, QDockWidget] = {}
+        self.by_hand = False
+        """Whether somebody has moved, shown, hidden or resized docks since they were arranged."""
+        self._arranging = False
         for panel in panels:
-            dock = QDockWidget(panel.title.upper(), window)
+            dock = Dock(panel.title.upper(), window)
             dock.setObjectName(panel.name)
             panel.setMinimumSize(*SMALLEST)
             panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
             dock.setWidget(panel)
             dock.hide()
             self.by_name[panel.name] = dock
+            dock.topLevelChanged.connect(self.note_hand)
+            dock.closed.connect(self.note_hand)
+            if (switch := dock.toggleViewAction()) is not None:
+                switch.triggered.connect(self.note_hand)
+
+    def note_hand(self) -> None:
+        """Somebody has moved something."""
+        self.by_hand = self.by_hand or not self._arranging
 
     def actions(self) -> list[QAction]:
         """Return the switches that show and hide each panel."""
@@ -41,6 +64,22 @@ class Docks:
 
     def arrange(self, layout: Layout) -> None:
         """Put the docks where a preset has them, and hide those that it has not."""
+        self._arranging = True
+        self._put(layout)
+        self._arranging = self.by_hand = False
+
+    def chosen_tabs(self, layout: Layout) -> list[str]:
+        """Return the panels that are seen though a layout has another one in front of them."""
+        if isinstance(layout, Row | Column):
+            return [name for part, _ in layout.parts for name in self.chosen_tabs(part)]
+        return [name for name in layout.names[1:] if name in self.by_name and self._is_seen(self.by_name[name])]
+
+    def _is_seen(self, dock: QDockWidget) -> bool:
+        """Tell whether a dock is in front: Qt moves what is behind another tab out of the window."""
+        place = QRect(dock.mapTo(self._window, QPoint(0, 0)), dock.size())
+        return dock.isVisible() and self._window.rect().intersects(place)
+
+    def _put(self, layout: Layout) -> None:
         for dock in self.by_name.values():
             dock.setFloating(False)
             self._window.removeDockWidget(dock)

@@ -16,6 +16,10 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
 
     theme: str = "dark"
     preset: str = "control room"
+    by_hand: bool = True
+    """Whether the user has moved docks; otherwise the preset is laid out anew where the window has another size."""
+    height: int = 0
+    """The window's, px, for which the preset was laid out."""
     docks: tuple[str, ...] = ()
     """All docks that there were; with others, `state` means nothing."""
     geometry: str = ""

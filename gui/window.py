@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PyQt5.QtCore import QByteArray, QSize, Qt, pyqtSignal
-from PyQt5.QtGui import QCloseEvent
+from PyQt5.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QCloseEvent, QResizeEvent
 from PyQt5.QtWidgets import QApplication, QMainWindow, QToolBar
 
 from braggwatch.gui.actions import Actions
@@ -24,6 +24,8 @@ LAYOUT_VERSION = 1
 """Rises when an older layout would not fit any more."""
 FOLLOWED: tuple[tuple[Follow, str], ...] = (("frame", "frame"), ("hit", "hit"), ("indexed", "indexed shot"))
 ALL = 2**31
+AT_REST_MS = 300
+"""How long a window must have kept its size before its layout is fitted to it."""
 
 
 class Window(QMainWindow):
@@ -40,6 +42,11 @@ class Window(QMainWindow):
         self._remembered = recall(memory)
         self.theme: Theme = THEMES.get(self._remembered.theme, THEMES["dark"])
         self.preset = ""
+        self._arranged_height = 0
+        self._at_rest = QTimer(self)
+        self._at_rest.setSingleShot(True)
+        self._at_rest.setInterval(AT_REST_MS)
+        self._at_rest.timeout.connect(self._fit_layout)
         self._add_strip(strip)
         self.docks = Docks(self, panels)
         self.menus = Actions(self)
@@ -63,15 +70,17 @@ class Window(QMainWindow):
         layout = remembered.unpacked() if remembered.docks == tuple(sorted(self.docks.by_name)) else None
         if layout is not None:
             self.restoreGeometry(QByteArray(layout[0]))
-        self.arrange(remembered.preset if remembered.preset in PRESETS else PRESETS[0])
-        if layout is not None:
+        self.arrange(name := remembered.preset if remembered.preset in PRESETS else PRESETS[0])
+        fits = preset(name, remembered.height) == preset(name, self.height())
+        if layout is not None and (remembered.by_hand or fits):
             self.restoreState(QByteArray(layout[1]), LAYOUT_VERSION)
+            self.docks.by_hand = remembered.by_hand
 
     def arrange(self, name: str) -> None:
         """Lay the panels out by a preset, as it suits the window's size."""
         self.overview.hide()
         self.docks.arrange(preset(name, self.height()))
-        self.preset = name
+        self.preset, self._arranged_height = name, self.height()
         self.menus.by_name[f"preset {name}"].setChecked(True)
 
     def set_theme(self, theme: Theme) -> None:
@@ -96,6 +105,8 @@ class Window(QMainWindow):
         remembered = Remembered(
             theme=self.theme.name,
             preset=self.preset,
+            by_hand=self.docks.by_hand,
+            height=self._arranged_height,
             docks=tuple(sorted(self.docks.by_name)),
             checked=checked,
             chosen=chosen,
@@ -103,6 +114,29 @@ class Window(QMainWindow):
         remember(self._memory, remembered)
         self.closed.emit()
         super().closeEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """See, once the size stays, whether another form of the layout fits better."""
+        super().resizeEvent(event)
+        self._at_rest.start()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice when the border between two docks is dragged: Qt has no signal for it."""
+        taken = super().event(event)
+        if event is not None and event.type() == QEvent.Type.MouseButtonPress and event.isAccepted():
+            self.docks.note_hand()
+        return taken
+
+    def _fit_layout(self) -> None:
+        """Take the form of the preset that fits the window's size, unless the user has moved docks."""
+        if not self.preset or self.docks.by_hand or not self.isVisible():
+            return
+        present = preset(self.preset, self._arranged_height)
+        if preset(self.preset, self.height()) != present:
+            chosen = self.docks.chosen_tabs(present)
+            self.arrange(self.preset)
+            for name in chosen:
+                self.docks.show(name)
 
     def toggle_tuning(self) -> None:
         """Show the tuning layout, or go back to the first one."""

@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 import pytest
 from messages_by_hand import NotingOutbox, geometry, hit_row, hits, shot_image
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -185,6 +185,75 @@ def test_the_window_comes_back_as_it_was_left(qtbot: QtBot, link: Link, memory: 
     assert not again.docks.by_name["image"].isVisible()
     assert (again.width(), again.height()) == (1500, 900)
     again.close()
+
+
+def resized(qtbot: QtBot, window: Window, height: int) -> None:
+    window.resize(1600, height)
+    qtbot.waitUntil(lambda: not window._at_rest.isActive())
+
+
+def test_a_window_that_becomes_small_or_large_takes_the_form_that_fits_and_keeps_the_tabs_that_were_chosen(
+    qtbot: QtBot, composition: Composition
+) -> None:
+    window = composition.window
+    resized(qtbot, window, 1100)
+    assert fronts(preset("control room", 1100)) != fronts(preset("control room", 800))
+    assert visible(window) == set(fronts(preset("control room", 1100)))
+    window.docks.show("orientations")
+    resized(qtbot, window, 800)
+    assert visible(window) == {*fronts(preset("control room", 800)), "orientations"} - {"cells"}
+    resized(qtbot, window, 1100)
+    assert visible(window) == {*fronts(preset("control room", 1100)), "orientations"} - {"cells"}
+
+
+@pytest.mark.parametrize("by_hand", ["float", "close", "menu", "border"])
+def test_a_window_whose_docks_were_moved_keeps_them_whatever_its_size(
+    qtbot: QtBot, composition: Composition, by_hand: str
+) -> None:
+    window = composition.window
+    resized(qtbot, window, 1100)
+    health = window.docks.by_name["health"]
+    if by_hand == "float":
+        window.docks.by_name["hits"].setFloating(True)
+    elif by_hand == "close":
+        health.close()
+    elif by_hand == "menu":
+        health.toggleViewAction().trigger()
+    else:
+        left = window.docks.by_name["image"].geometry().left()
+        qtbot.mousePress(window, Qt.MouseButton.LeftButton, pos=QPoint(left - 2, 400))
+        qtbot.mouseRelease(window, Qt.MouseButton.LeftButton, pos=QPoint(left - 2, 400))
+    assert window.docks.by_hand
+    before = visible(window)
+    resized(qtbot, window, 800)
+    assert visible(window) == before
+    window.arrange("control room")
+    assert visible(window) == set(fronts(preset("control room", 800)))
+    resized(qtbot, window, 1100)
+    assert visible(window) == set(fronts(preset("control room", 1100)))
+
+
+def test_a_press_beside_the_borders_is_no_move(qtbot: QtBot, composition: Composition) -> None:
+    window = composition.window
+    qtbot.mouseClick(window, Qt.MouseButton.LeftButton, pos=QPoint(3, 3))
+    assert not window.docks.by_hand
+
+
+def test_a_layout_that_nobody_moved_fits_the_size_at_the_next_start_and_its_tabs_come_back(
+    qtbot: QtBot, link: Link, memory: Path
+) -> None:
+    window = opened(qtbot, link, memory).window
+    resized(qtbot, window, 1100)
+    window.docks.show("orientations")
+    window.close()
+    again = opened(qtbot, link, memory).window
+    assert "orientations" in visible(again)
+    assert not again.docks.by_hand
+    again.close()
+    remember(memory, msgspec.structs.replace(recall(memory), height=800))  # as if it had been laid out for that
+    once_more = opened(qtbot, link, memory).window
+    assert visible(once_more) == set(fronts(preset("control room", once_more.height())))
+    once_more.close()
 
 
 def test_a_layout_that_is_damaged_or_of_another_version_is_left_out(qtbot: QtBot, link: Link, memory: Path) -> None:
