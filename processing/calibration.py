@@ -69,6 +69,9 @@ class Calibration:
                 "dark, noise and gain map leave no pixel: each one is without a finite dark, a positive noise below "
                 "max_noise, or a positive gain"
             )
+        self._noise = None if noise is None else np.nan_to_num(noise, posinf=0.0, neginf=0.0).astype(np.float32)
+        if self._noise is not None and self.gain is not None:
+            self._noise *= self.gain
         self.common_mode = None
         if common_mode is not None:
             self.common_mode = CommonMode(common_mode, detector.with_mask(self.mask), noise)
@@ -103,13 +106,14 @@ class Calibration:
 
     @property
     def corrected(self) -> Detector:
-        """The detector for corrected images: further pixels masked, bad values NaN already, saturation where it is."""
+        """The detector for corrected images: further pixels masked, bad values NaN already, with saturation and noise."""
         saturated = float(self._saturated_as)
         panels = tuple(
             replace(panel, max_adu=saturated) if np.isfinite(panel.max_adu) else panel
             for panel in self._detector.panels
         )
-        return replace(self._detector.with_mask(self.mask).without_flags(), panels=panels)
+        corrected = self._detector.with_mask(self.mask).without_flags()
+        return replace(corrected, panels=panels, noise=self._noise)
 
     def mask_pixels(self, bad: NDArray[np.bool_]) -> None:
         """Make further pixels NaN in all images from now on; `bad` is ``(ss, fs)``."""

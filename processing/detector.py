@@ -36,6 +36,8 @@ class Detector:
     """A pixel below this value is bad in that image, ADU."""
     flag_above: float = float("inf")
     """A pixel above this value is bad in that image, ADU."""
+    noise: NDArray[np.float32] | None = None
+    """``(ss, fs)``: standard deviation of each pixel without light, ADU, where it is known."""
 
     def __post_init__(self) -> None:
         if not self.panels:
@@ -58,6 +60,8 @@ class Detector:
             outside |= mask.astype(bool)
         outside.flags.writeable = False
         object.__setattr__(self, "mask", outside)
+        if self.noise is not None and self.noise.shape != self.shape:
+            raise ValueError(f"the noise's shape is {self.noise.shape}, expected the image's {self.shape}")
 
     @classmethod
     def single_panel(

@@ -1,13 +1,15 @@
-"""Whether any pixel is bright enough: the simplest hit test of the older tools."""
+"""The hit tests of the older tools: whether any pixel is bright enough, and how many spots are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numba import njit
 from numpy.typing import DTypeLike, NDArray
 
 from braggwatch.processing.detector import Detector
+from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.pixel_values import ValidRange, plain_image
 
 
@@ -68,6 +70,50 @@ class BrightPixel:
             return False
         level = flat.dtype.type(threshold if flat.dtype.kind == "f" else np.ceil(threshold))
         return bool(_any_reaches(flat, self._starts, self._stops, level, valid.high, valid.flagged, valid.truth))
+
+
+class BrightSpots:
+    """Picks the spots whose highest pixel is bright enough, as ``distl_flags`` said.
+
+    ``permissive``: its value, background included, is above the threshold. ``restrictive``: it is also above 255/256 of
+    2.5 times the value below which 90 % of the usable pixels lie on the panels searched, or above 255/256 ADU where
+    that value is not positive: the older code compared numbers from 0 to 255 in which this value is 2/5 of the range.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        threshold: float,
+        rule: Literal["permissive", "restrictive"],
+        usable: NDArray[np.bool_],
+        panels: Sequence[int],
+    ) -> None:
+        """`threshold` in ADU; `usable` ``(ss, fs)`` pixels that count on the panels of these numbers."""
+        self.detector = detector
+        self._threshold = float(threshold)
+        self._pixels: NDArray[np.intp] | None = None
+        if rule == "restrictive":
+            searched = np.zeros(detector.shape, np.bool_)
+            for number in panels:
+                searched[detector.panels[number].slices] = True
+            self._pixels = np.flatnonzero(searched & usable)
+
+    def __call__(self, image: NDArray[Any], peaks: Peaks) -> Peaks:
+        """Return those of an image's spots that are bright enough."""
+        bright = peaks.max_value > self._threshold
+        if self._pixels is not None and bright.any():
+            bright &= peaks.max_value > self._least(image)
+        return peaks[bright]
+
+    def _least(self, image: NDArray[Any]) -> float:
+        assert self._pixels is not None
+        flat = plain_image(image, self.detector)
+        valid = ValidRange.of(flat.dtype, self.detector)
+        values = flat[self._pixels]
+        values = values[(values >= valid.low) & (values <= valid.high) & ~np.isin(values, valid.flagged)]
+        rank = int(0.9 * len(values))
+        level = float(np.partition(values, rank)[rank]) if len(values) else 0.0
+        return 255 / 256 * (2.5 * level if level > 0 else 1.0)
 
 
 @njit(nogil=True, cache=True)

@@ -15,6 +15,8 @@ from braggwatch.processing.radial_bins import RingPixels, Window, radial_bins
 SAMPLES_PER_RING = 128
 """Pixels that stand for a ring with sampled statistics."""
 
+_NO_NOISE = np.empty((0, 0), np.float32)
+
 
 class PeakFinder:
     """Finds spots as peakfinder8 does (Barty et al., J. Appl. Cryst. 47, 1118, 2014; Cheetah, OM, CrystFEL).
@@ -24,7 +26,8 @@ class PeakFinder:
     `threshold`, are one spot. It counts if it has `min_pixels` to `max_pixels` pixels, if its intensity above the local
     background is at least `min_snr` standard deviations of that background, and if no background pixel around it is
     higher. A spot lies on one panel, and so does its background; one that lies wholly in a panel's outermost row or
-    column is not taken, since part of it is missing.
+    column is not taken, since part of it is missing. Where the detector knows each pixel's noise, a spot's pixels also
+    stand `min_snr` times that above their ring's mean: a noisy pixel is not taken for a spot.
 
     It differs from other programs' peakfinder8 in three places, where those lose good spots: a ring whose
     pixels all have one value keeps its statistics instead of losing them, a local background with no spread counts as a
@@ -70,6 +73,7 @@ class PeakFinder:
         self._panels = np.array([(p.ss_start, p.ss_stop, p.fs_start, p.fs_stop) for p in detector.panels], np.int32)
         self._disc = peak_search.disc(2 * local_bg_radius)
         self._min_snr = float(min_snr)
+        self._noise = _NO_NOISE if detector.noise is None else detector.noise
         self._sizes = (int(min_pixels), int(max_pixels))
         self._seen = np.zeros(detector.shape, np.uint8)
         self._stamp = 0
@@ -96,7 +100,7 @@ class PeakFinder:
         peak_search.set_floors(background.cut, tiles.rings, self._lowest, valid.high, floors)
         n = peak_search.search(
             flat.reshape(self.detector.shape), self._bins, valid.low, valid.high, valid.flagged, valid.truth,
-            tiles.strips, tiles.columns, floors, background.cut, background.mean, self._panels, self._disc,
+            tiles.strips, tiles.columns, floors, background.cut, background.mean, self._noise, self._panels, self._disc,
             self._min_snr, *self._sizes, self._seen, self._next_stamp(), self._queue, self._found,
         )  # fmt: skip
         fs, ss, panel, intensity, mean, snr, n_pixels, max_value = self._found[:, :n].copy()
@@ -111,6 +115,9 @@ class PeakFinder:
         flat = plain_image(image, self.detector)
         self._background.update(flat, self._prepared(flat.dtype)[0])
         threshold = self._background.cut[self._bins]
+        if self._noise.size:
+            mean = np.append(self._background.mean, np.float32(0))[np.minimum(self._bins, self._background.n_bins)]
+            np.maximum(threshold, mean + np.float32(self._min_snr) * self._noise, out=threshold)
         threshold[~np.isfinite(threshold)] = np.nan
         return threshold
 

@@ -125,7 +125,7 @@ def _any_between(row, floor, high, truth):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def search(  # type: ignore[no-untyped-def]
-    image, bins, low, high, flagged, truth, strips, columns, floors, cut, mean, panels, ring_offsets,
+    image, bins, low, high, flagged, truth, strips, columns, floors, cut, mean, noise, panels, ring_offsets,
     min_snr, min_pixels, max_pixels, seen, stamp, queue, out,
 ):  # fmt: skip
     """Find the spots of one image and return how many; their properties stand in the columns of `out`.
@@ -133,7 +133,8 @@ def search(  # type: ignore[no-untyped-def]
     `image` is ``(ss, fs)``; `bins`, `cut` and `mean` as in `RadialBackground`, `strips` and `columns` as in `Tiles`,
     `floors` from `set_floors`; `panels` ``(n, 4)``: first row, one past the last, first column, one past the last.
     Pixels of `seen` that hold `stamp` are taken as part of a spot that was looked at already. The search ends when
-    `out` is full. `low`, `high`, `flagged` and `truth` as in `ValidRange`.
+    `out` is full. `low`, `high`, `flagged` and `truth` as in `ValidRange`. Where `noise` ``(ss, fs)`` is not empty, a
+    spot's pixels also stand `min_snr` times their own noise above their ring's mean.
     """
     n_found = 0
     for strip in range(len(strips)):
@@ -151,7 +152,12 @@ def search(  # type: ignore[no-untyped-def]
                         continue
                     if seen[row, column] == stamp or _is_flagged(value, flagged):
                         continue
-                    n = _grow(image, bins, high, flagged, cut, panels[panel], seen, stamp, queue, row, column)
+                    if _is_noise(value, noise, min_snr, mean, bins, row, column):
+                        continue
+                    n = _grow(
+                        image, bins, high, flagged, cut, mean, noise, min_snr, panels[panel], seen, stamp, queue, row,
+                        column,
+                    )  # fmt: skip
                     if min_pixels <= n <= max_pixels and _measure(
                         image, bins, low, high, flagged, cut, mean, panels[panel], ring_offsets, queue[:n], min_snr,
                         out[:, n_found],
@@ -172,7 +178,14 @@ def _is_flagged(value, flagged):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _grow(image, bins, high, flagged, cut, panel, seen, stamp, queue, row, column):  # type: ignore[no-untyped-def]
+def _is_noise(value, noise, min_snr, mean, bins, row, column):  # type: ignore[no-untyped-def]
+    return noise.size > 0 and not np.float32(value) - mean[bins[row, column]] > min_snr * noise[row, column]
+
+
+@njit(nogil=True, cache=True)
+def _grow(  # type: ignore[no-untyped-def]
+    image, bins, high, flagged, cut, mean, noise, min_snr, panel, seen, stamp, queue, row, column
+):  # fmt: skip
     """Collect into `queue` the pixels above their ring's cut that touch each other, corners included."""
     seen[row, column] = stamp
     queue[0, 0], queue[0, 1] = row, column
@@ -188,6 +201,7 @@ def _grow(image, bins, high, flagged, cut, panel, seen, stamp, queue, row, colum
                     and np.float32(value) > cut[bins[r, c]]
                     and seen[r, c] != stamp
                     and not _is_flagged(value, flagged)
+                    and not _is_noise(value, noise, min_snr, mean, bins, r, c)
                 ):
                     seen[r, c] = stamp
                     queue[n, 0], queue[n, 1] = r, c

@@ -1,15 +1,17 @@
 """Is there a crystal in the shot?"""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from braggwatch.processing.box_peak_finder import BoxPeakFinder, central_panels
 from braggwatch.processing.chain import Verdict
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
-from braggwatch.processing.hit_criteria import BrightPixel, Roi
+from braggwatch.processing.hit_criteria import BrightPixel, BrightSpots, Roi
 from braggwatch.processing.peak_finder import PeakFinder
-from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.shot import Shot
 
 
@@ -21,8 +23,8 @@ class HitfindSettings(BaseModel):
     method: Literal["peakfinder8", "threshold", "spots"] = Field(
         default="peakfinder8",
         description="peakfinder8: a hit has at least min_peaks spots; spots: the same with spots found as the older "
-        "tools found them, counting only those whose highest pixel is above threshold_adu; threshold: a hit has a "
-        "pixel of at least threshold_adu.",
+        "tools found them, those whose highest pixel is above threshold_adu; threshold: a hit has a pixel of at least "
+        "threshold_adu.",
     )
     min_peaks: int = Field(default=10, ge=1, description="A hit has at least this many spots.")
     max_peaks_in_hit: int | None = Field(
@@ -49,7 +51,7 @@ class HitfindSettings(BaseModel):
         default=0,
         ge=0,
         description="With the method spots, how many panels, those nearest the beam, are searched for the decision "
-        "(8 ASICs of a CSPAD are the four inner sensors); 0: all. In hits, all panels are searched.",
+        "(8 ASICs of a CSPAD are the four inner sensors); 0: all. The spots of a hit are those of all panels.",
     )
     negate_hits: bool = Field(default=False, description="Take the blanks for hits and the hits for blanks.")
     min_snr: float = Field(
@@ -158,8 +160,10 @@ class HitfindSettings(BaseModel):
                 raise ValueError(f"{low} ({a}) must be smaller than {high} ({b})")
         return self
 
-    def peak_finder(self, detector: Detector) -> PeakFinder:
-        """Return a peak finder with these options."""
+    def peak_finder(self, detector: Detector) -> PeakFinder | BoxPeakFinder:
+        """Return the peak finder of the method with these options; for the method threshold, peakfinder8."""
+        if self.method == "spots":
+            return self.box_peak_finder(detector, None)
         return PeakFinder(
             detector,
             threshold=self.threshold,
@@ -175,23 +179,51 @@ class HitfindSettings(BaseModel):
             statistics=self.statistics,
         )
 
+    def box_peak_finder(self, detector: Detector, panels: Sequence[int] | None) -> BoxPeakFinder:
+        """Return the older tools' peak finder with these options, for some panels or, with None, for all."""
+        return BoxPeakFinder(
+            detector,
+            minimum_signal_height=self.minimum_signal_height,
+            minimum_spot_height=self.minimum_spot_height,
+            minimum_spot_area=self.minimum_spot_area,
+            spot_area_maximum_factor=self.spot_area_maximum_factor,
+            scanbox_window=self.scanbox_window,
+            peripheral_margin=self.peripheral_margin,
+            minimum_value=-np.inf if self.threshold_adu is None else self.threshold_adu,
+            min_radius=self.min_radius,
+            max_radius=self.max_radius,
+            d_min=self.d_min,
+            d_max=self.d_max,
+            max_peaks=self.max_peaks,
+            panels=panels,
+        )
+
 
 class Hitfind:
     """Finds the spots of each shot, and lets only hits pass."""
 
     def __init__(self, settings: HitfindSettings) -> None:
         self.settings = settings
-        self._finder: PeakFinder | None = None
+        self._finder: PeakFinder | BoxPeakFinder | None = None
         self._bright: BrightPixel | None = None
+        self._central: BoxPeakFinder | None = None
+        self._bright_spots: BrightSpots | None = None
 
     def begin(self, series: Series, detector: Detector) -> None:
-        """Lay out rings and tiles for this detector; compile for the series' pixel type."""
+        """Lay out rings, tiles or boxes for this detector; compile for the series' pixel type."""
         settings = self.settings
         self._finder = settings.peak_finder(detector)
         if settings.method == "threshold":
             assert settings.threshold_adu is not None
             roi = None if settings.roi is None else Roi.parse(settings.roi)
             self._bright = BrightPixel(detector, settings.threshold_adu, roi)
+        elif settings.method == "spots":
+            assert settings.threshold_adu is not None
+            panels = central_panels(detector, settings.central_panels)
+            self._central = settings.box_peak_finder(detector, panels)
+            self._bright_spots = BrightSpots(
+                detector, settings.threshold_adu, settings.rule, self._central.usable, panels
+            )
         if series.dtype is not None:
             self._finder.warm_up(series.dtype)
             if self._bright is not None:
@@ -201,29 +233,36 @@ class Hitfind:
         """Put the spots into `shot.peaks` and the decision into `shot.is_hit`.
 
         With the method ``threshold`` a shot without a bright pixel keeps ``peaks = None``: nobody looked for spots.
+        With ``spots`` on some panels a blank has the spots of these alone.
         """
         if self._finder is None:
             raise RuntimeError("begin() must come before event()")
-        if self._bright is None:
-            shot.peaks = self._finder(shot.image)
-            found = self._enough(shot.peaks)
-        else:
-            found = self._bright(shot.image)
+        found, everywhere = self._judge(shot)
         shot.is_hit = found is not self.settings.negate_hits
-        if shot.is_hit and shot.peaks is None:
+        if shot.is_hit and not everywhere:
             shot.peaks = self._finder(shot.image)
+            if self._bright_spots is not None:
+                shot.peaks = self._bright_spots(shot.image, shot.peaks)
         return Verdict.KEEP if shot.is_hit else Verdict.SKIP
 
     def end(self) -> None:
         """Let go of the work space."""
         self._finder = None
         self._bright = None
+        self._central = None
+        self._bright_spots = None
 
-    def _enough(self, peaks: Peaks) -> bool:
-        settings = self.settings
-        n = len(peaks)
-        if settings.method == "spots":
-            assert settings.threshold_adu is not None
-            n = int((peaks.max_value > settings.threshold_adu).sum())
-        most = settings.max_peaks_in_hit
-        return n >= settings.min_peaks and (most is None or n <= most)
+    def _judge(self, shot: Shot) -> tuple[bool, bool]:
+        """Say whether the shot passes the test, and whether its spots were looked for on the whole detector."""
+        assert self._finder is not None
+        if self._bright is not None:
+            return self._bright(shot.image), False
+        if self._central is None or self._bright_spots is None:
+            shot.peaks = self._finder(shot.image)
+            return self._enough(len(shot.peaks)), True
+        shot.peaks = self._bright_spots(shot.image, self._central(shot.image))
+        return self._enough(len(shot.peaks)), self._central.searches_all
+
+    def _enough(self, n: int) -> bool:
+        most = self.settings.max_peaks_in_hit
+        return n >= self.settings.min_peaks and (most is None or n <= most)
