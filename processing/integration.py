@@ -34,8 +34,8 @@ class Integrator:
 
     The variance is that of counting: every photon adds `gain` squared, every pixel `noise` squared, and the
     background's own uncertainty, which all pixels of the spot share, adds up once for each two of them. Photons are
-    taken as the counted ones or, where the sum above the background is negative, as the background's: a spot that
-    happens to lack photons must not look better determined than it is.
+    taken as the counted ones, one at least, or, where the sum above the background is negative, as the background's: a
+    spot that happens to lack photons must not look better determined than it is.
 
     With the method ``profile``, unflagged spots are then fitted with the profile that the strong spots of the images
     before had there, once these were enough: see `ProfileFitter`. `Reflections.fitted` says which.
@@ -163,7 +163,7 @@ def _integrate(  # type: ignore[no-untyped-def]
         level, share = _level_at_spot(ring, m, plane)
         under = level * n
         signal = total - under
-        counted = max(total if signal > 0.0 else under, 0.0)
+        counted = max(total if signal > 0.0 else under, gain)  # none counted does not mean that none ever comes
         background = gain * max(level, 0.0) + variance
         out[0, i] = signal
         out[1, i] = math.sqrt(gain * counted + n * variance + n * n * share * background)

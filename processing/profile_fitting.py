@@ -17,8 +17,8 @@ _GRID = 3
 """Each way, the detector has so many regions."""
 _STRONG = 10.0
 """Profiles are learned from spots with an I/sigma above this."""
-_ENOUGH = 50
-"""A region's profile is used once so many spots were seen: each of its bins was then met a dozen times."""
+_ENOUGH = 100
+"""A region's profile is used once so many spots were seen: each of its bins was then met two dozen times."""
 _FORGET = 1000
 """Once so many were seen they count half, so that a profile is that of the last two thousand spots at most."""
 _ROUNDS = 3
@@ -195,7 +195,8 @@ def _fit(values, profile, n, summed, gain, variance):  # type: ignore[no-untyped
     sigma, background = -1.0, ring
     for _ in range(_ROUNDS):
         pp, p1, pv, ones, v1 = 0.0, 0.0, 0.0, 1.0 / of_ring, ring / of_ring
-        expected = gain * max(intensity, 0.0)
+        # a photon more than were counted: chance must not make those of few photons look the most certain
+        expected = gain * (max(intensity, 0.0) + gain)
         for k in range(n):
             p = profile[k]
             weight = 1.0 / (gain * level + variance + expected * max(p, 0.0))
