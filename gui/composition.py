@@ -4,9 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from PyQt5.QtCore import QFileInfo, QUrl
-from PyQt5.QtGui import QDesktopServices
-
 from braggwatch.gui.complaints import Complaints
 from braggwatch.gui.controllers.cells import CellsController
 from braggwatch.gui.controllers.controller import Controller
@@ -25,6 +22,7 @@ from braggwatch.gui.controllers.residuals import ResidualsController
 from braggwatch.gui.controllers.resolution import ResolutionController
 from braggwatch.gui.controllers.strip import StripController
 from braggwatch.gui.controllers.tuning import TuningController
+from braggwatch.gui.desktop import open_folder
 from braggwatch.gui.earlier_shots import EarlierShots
 from braggwatch.gui.image_actions import add_image_actions
 from braggwatch.gui.link import Link
@@ -48,7 +46,6 @@ from braggwatch.gui.panels.strip import StripPanel
 from braggwatch.gui.panels.tuning import TuningPanel
 from braggwatch.gui.pulse import Pulse
 from braggwatch.gui.window import Window
-from braggwatch.streamer.wording import plain
 
 View = TypeVar("View", bound=Panel)
 
@@ -101,12 +98,8 @@ class Composition:
         self.pulse.start()
 
     def _open_folder(self, path: str) -> None:
-        """Open a folder of dumps in the desktop's file browser; the record may come from another machine."""
-        folder = QFileInfo(path)
-        if not folder.isDir():
-            self.monitor.said.emit(f"the folder {plain(path, 500)} is not on this machine")
-        elif not QDesktopServices.openUrl(QUrl.fromLocalFile(folder.absoluteFilePath())):
-            self.monitor.said.emit(f"no program on this machine opens the folder {plain(path, 500)}")
+        if problem := open_folder(path):
+            self.monitor.said.emit(problem)
 
     def _leave_tuning(self, seen: bool) -> None:
         if not seen:
