@@ -1,5 +1,6 @@
 """The integrated reflections of a shot, packed for the way from a worker to the hub, which merges them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -83,12 +84,17 @@ def pack_integrated(shot: Shot) -> bytes:
     """Pack what was integrated in a shot; empty where nothing was."""
     if not shot.reflections:
         return b""
-    crystals = tuple(
+    return pack_crystals(shot.series.key, shot.number, shot.crystals, shot.reflections)
+
+
+def pack_crystals(series: str, number: int, crystals: Sequence[Crystal], tables: Sequence[Reflections]) -> bytes:
+    """Pack the crystals of a frame of a series with their reflections; those of an unknown cell are left out."""
+    known = tuple(
         IntegratedCrystal.of(crystal, reflections)
-        for crystal, reflections in zip(shot.crystals, shot.reflections, strict=True)
+        for crystal, reflections in zip(crystals, tables, strict=True)
         if crystal.known is not None
     )
-    return _encoder.encode(Integrated(shot.series.key, shot.number, crystals))
+    return _encoder.encode(Integrated(series, number, known))
 
 
 def unpack_integrated(packed: bytes) -> Integrated:

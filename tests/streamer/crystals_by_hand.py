@@ -2,7 +2,6 @@
 
 from functools import cache
 
-import msgspec
 import numpy as np
 
 from braggwatch.processing.crystal import Crystal
@@ -10,7 +9,7 @@ from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.simulation.demo import LYSOZYME, demo_detector
 from braggwatch.processing.simulation.partial_intensities import PartialIntensities
 from braggwatch.processing.unit_cell import UnitCell
-from braggwatch.streamer.integrated import Integrated, IntegratedCrystal
+from braggwatch.streamer.integrated import pack_crystals
 
 D_MIN = 3.0
 
@@ -25,5 +24,4 @@ def crystals(n: int = 300) -> tuple[Reflections, ...]:
 
 def packed(number: int, reflections: Reflections, *, cell: UnitCell = LYSOZYME, series: str = "run") -> bytes:
     """Return one shot with one crystal, as it goes from a worker to the hub."""
-    crystal = IntegratedCrystal.of(Crystal(cell.A, known=cell), reflections)
-    return msgspec.msgpack.encode(Integrated(series, number, (crystal,)))
+    return pack_crystals(series, number, [Crystal(cell.A, known=cell)], [reflections])
