@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.image_files.error import ImageFileError
-from braggwatch.streamer.archive import ArchiveDesk
+from braggwatch.streamer.archive_desk import ArchiveDesk
 from braggwatch.streamer.record_summary import RecordedRun
 
 _FILES = """

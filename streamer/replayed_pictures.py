@@ -12,7 +12,7 @@ import msgspec
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Frame
 from braggwatch.streamer.album import Album
-from braggwatch.streamer.archive import ArchiveDesk
+from braggwatch.streamer.archive_desk import ArchiveDesk
 from braggwatch.streamer.archive_messages import Shot, ShotWanted
 from braggwatch.streamer.messages import PEAK
 from braggwatch.streamer.picture_messages import Geometry, Peakogram, Powder

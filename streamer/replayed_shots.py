@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from braggwatch.streamer.archive import ArchiveDesk
+from braggwatch.streamer.archive_desk import ArchiveDesk
 from braggwatch.streamer.archive_messages import HitRow, Hits, HitsWanted, Shot, ShotWanted
 from braggwatch.streamer.feed_messages import CrystalSeen, LastShots, ShotSummary
 from braggwatch.streamer.messages import State
