@@ -142,7 +142,8 @@ class Calibration:
             gain = _NO_GAIN if self.gain is None else self.gain
             _take_common_mode(self._output, self._panels, found.along_ss, found.along_fs, gain)
         if np.isfinite(self._saturated).any():
-            _mark_saturated(native, self._panels, self._saturated, self._saturated_as, self._output)
+            limits = _limits(self._saturated, native.dtype)
+            _mark_saturated(native, self._panels, limits, self._saturated_as, self._output)
         return self._output
 
     def _highest(self) -> float:
@@ -175,6 +176,17 @@ def _factors(gain: NDArray[np.generic], level: float | None) -> NDArray[np.float
     if level is not None:
         factors = np.where(factors == 0, np.float32(level), np.float32(1))
     return factors
+
+
+def _limits(saturated: NDArray[np.float64], dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """Return the numbers at which panels are saturated in the image's own type, which is compared twice as fast.
+
+    What an integer type cannot hold becomes its largest value, which means bad and is NaN before this is looked at.
+    """
+    if dtype.kind == "f" or dtype.itemsize == 8:
+        return saturated
+    limits = np.iinfo(dtype.name)
+    return np.ceil(np.clip(saturated, limits.min, limits.max)).astype(dtype)
 
 
 @njit(nogil=True, cache=True)
@@ -228,6 +240,11 @@ def _mark_saturated(image, panels, saturated, value, out):  # type: ignore[no-un
         left, right = panels[panel, 2], panels[panel, 3]
         for row in range(panels[panel, 0], panels[panel, 1]):
             source, target = image[row, left:right], out[row, left:right]
+            highest = source[0]
+            for i in range(len(source)):
+                highest = source[i] if source[i] > highest else highest
+            if highest < limit:  # not where the row begins with NaN
+                continue
             for i in range(len(source)):
                 # NaN stays NaN: what means bad, and what is masked, is above or below nothing
                 target[i] = value if (source[i] >= limit) & (target[i] == target[i]) else target[i]

@@ -92,7 +92,7 @@ class CommonMode:
         if self.method == "mean":
             return float(values.mean(dtype=np.float64))
         if self.method == "median":
-            return float(np.median(values))
+            return float(kernels.median(values))
         if self.method == "robust":
             return float(kernels.zero_peak(values, self._scale[number]))
         counts = kernels.histogram(values, -kernels.REACH, kernels.REACH, kernels.N_BINS)

@@ -7,6 +7,8 @@ REACH = 40.0
 """ADU: the histogram of the methods mode and gaussian goes from minus this to this."""
 N_BINS = 100
 
+_SELECT_BINS = 1024
+
 _SMOOTHING = 0.35
 """Width of the Gaussian that smoothes the histogram before the zero peak is looked for, in noises. The noise of darks
 holds the common mode's own jitter, so that it is an upper limit of the peak's width."""
@@ -31,6 +33,38 @@ def gather(image, usable, noise, panel, below, values):  # type: ignore[no-untyp
                 values[n] = value
                 n += 1
     return n
+
+
+@njit(nogil=True, cache=True)
+def median(values):  # type: ignore[no-untyped-def]
+    """Return the median of finite values, at least one: by histograms, a third of the time that a partition takes."""
+    low = _select(values, (values.size - 1) // 2)
+    return low if values.size % 2 else 0.5 * (low + _select(values, values.size // 2))
+
+
+@njit(nogil=True, cache=True)
+def _select(values, rank):  # type: ignore[no-untyped-def]
+    """Return the value of a rank, counted from 0, of finite values."""
+    left = values.astype(np.float64)
+    while left.size > 64:
+        low, high = left.min(), left.max()
+        if low == high:
+            return low
+        per_bin = (_SELECT_BINS - 1) / (high - low)
+        counts = np.zeros(_SELECT_BINS, np.int64)
+        for value in left:
+            counts[int((value - low) * per_bin)] += 1
+        chosen = 0
+        while rank >= counts[chosen]:
+            rank -= counts[chosen]
+            chosen += 1
+        n = 0
+        for value in left:
+            if int((value - low) * per_bin) == chosen:
+                left[n] = value
+                n += 1
+        left = left[:n]
+    return np.sort(left)[rank]
 
 
 @njit(nogil=True, cache=True)
