@@ -1,8 +1,9 @@
 """DIALS reflection tables (``.refl``): msgpack, with each column as one block of bytes.
 
-The layout is that of DIALS's reflection_table_msgpack_adapter.h, version 2, which DIALS 1.14 and later read::
+The layout is that of DIALS's reflection_table_msgpack_adapter.h. Version 1, which all of DIALS reads; 2, of the newer
+ones, differs only in shoeboxes, of which there are none here::
 
-    ["dials::af::reflection_table", 2,
+    ["dials::af::reflection_table", 1,
      {"identifiers": {id: identifier}, "nrows": n, "data": {name: [type, [n, bytes]]}}]
 """
 
@@ -91,7 +92,7 @@ class ReflectionTable(Closing):
         """
         packer = msgpack.Packer(use_bin_type=True)
         with path.open("wb") as file:
-            file.write(packer.pack_array_header(3) + packer.pack("dials::af::reflection_table") + packer.pack(2))
+            file.write(packer.pack_array_header(3) + packer.pack("dials::af::reflection_table") + packer.pack(1))
             file.write(packer.pack_map_header(3) + packer.pack("identifiers"))
             file.write(packer.pack(dict(enumerate(identifiers))))
             file.write(packer.pack("nrows") + packer.pack(self.n_rows))

@@ -3,6 +3,7 @@
 import gc
 import gzip
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import msgpack
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # the window's tests need no screen
+
+# DIALS is no package of PyPI's: its tests are there where it is.
+collect_ignore = [] if shutil.which("dials.show") else ["processing/test_with_dials.py"]
 
 
 @pytest.fixture(autouse=True)

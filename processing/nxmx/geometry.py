@@ -16,6 +16,8 @@ DETECTOR = "/entry/instrument/detector"
 _MATERIALS = {"silicon": "Si", "si": "Si", "cdte": "CdTe", "cadmium telluride": "CdTe", "gaas": "GaAs"}
 _MASKED = 1 << 8
 """The bit of ``pixel_mask`` that NeXus gives to a user-defined mask."""
+_NO_THICKNESS = 1e-9
+"""Of a sensor whose thickness is unknown, m: the parallax in it is nothing."""
 
 
 def write_detector(file: h5py.File, series: Series, detector: Detector, dtype: np.dtype[Any]) -> None:
@@ -32,8 +34,8 @@ def write_detector(file: h5py.File, series: Series, detector: Detector, dtype: n
     group["type"] = "PIXEL"
     material = plain_text(series.sensor_material or "Si")
     group["sensor_material"] = _MATERIALS.get(material.lower(), material)
-    # Readers correct for parallax by this number; an unknown thickness becomes 0, which corrects nothing.
-    add_length(group, "sensor_thickness", series.sensor_thickness or 0.0)
+    # Readers correct for parallax by this number, and dxtbx does not open a file where it is 0.
+    add_length(group, "sensor_thickness", series.sensor_thickness or _NO_THICKNESS)
     for name, seconds in (("count_time", series.count_time), ("frame_time", series.frame_time)):
         if seconds is not None:
             group[name] = seconds

@@ -173,7 +173,7 @@ def test_nothing_is_said_of_what_the_detector_did_not_say(tmp_path: Path) -> Non
     with h5py.File(path) as file:
         detector = file["entry/instrument/detector"]
         assert {"saturation_value", "count_time", "frame_time", "serial_number"}.isdisjoint(detector)
-        assert detector["sensor_thickness"][()] == 0
+        assert detector["sensor_thickness"][()] == 1e-9
         assert file["entry/data/data"].shape == (0, *SHAPE)
         assert list(file["entry_1/result_1/nPeaks"]) == []
 

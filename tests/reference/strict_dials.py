@@ -100,7 +100,7 @@ def _panel(panel: dict[str, Any]) -> StrictPanel:
 
 def read_reflections(path: Path) -> StrictTable:
     kind, version, header = msgpack.unpackb(path.read_bytes(), strict_map_key=False, raw=False)
-    assert kind == "dials::af::reflection_table" and version == 2
+    assert kind == "dials::af::reflection_table" and version == 1
     # DIALS sizes the table before it looks at the data
     assert list(header) == ["identifiers", "nrows", "data"]
     n = header["nrows"]
