@@ -36,6 +36,8 @@ from braggwatch.streamer.picture_messages import (
 Follow = Literal["frame", "hit", "indexed"]
 """What the image shows as long as nobody has chosen a shot: the newest of all, the newest hit, the newest indexed."""
 
+SELDOM = 1.5
+"""While more of them are to come, it is said that there are more hits whenever they are so many times as many."""
 _FOLLOWED: dict[Follow, tuple[ImageKind, ...]] = {
     "frame": ("blank", "hit", "indexed"),
     "hit": ("hit", "indexed"),
@@ -111,6 +113,7 @@ class Monitor:
         """The last shots that came with their pixels, blanks among them, oldest first."""
         self._newest: dict[ImageKind, ShotImage] = {}
         self._asking_for_hits = False
+        self._n_hits_told = 0
         self._state_of_tags = ""
 
     # -- what the processor says --------------------------------------------------------------------------------
@@ -216,8 +219,10 @@ class Monitor:
         self._asking_for_hits = False
         if not isinstance(answer, Hits):
             return
-        if answer.rows:
-            hits.extend(answer.rows)
+        hits.extend(answer.rows)
+        # Of a long record page after page comes, and there is no need to draw all plots anew for each of them.
+        if len(hits) > (SELDOM * self._n_hits_told if answer.more else self._n_hits_told):
+            self._n_hits_told = len(hits)
             self.hits_changed.emit()
         self._state_of_tags = answer.tags
         if answer.tagged is not None:

@@ -1,6 +1,7 @@
 """What the window knows, and which shot it shows."""
 
 import msgspec
+import pytest
 from messages_by_hand import NotingOutbox, geometry, hit_row, hits, shot_image
 
 from braggwatch.gui.monitor import Monitor
@@ -155,3 +156,32 @@ def test_of_more_tagged_shots_than_one_answer_has_the_others_keep_their_tags() -
     many = tuple(TaggedShot("run-1", 1000 + number, ("ice",)) for number in range(MAX_TAGGED))
     outbox.answer(Hits((), 2, False, tags="many", tagged=many))
     assert monitor.hits.row(1).tags == ("old",)
+
+
+def test_while_page_after_page_of_hits_comes_it_is_said_seldom_and_in_the_end() -> None:
+    outbox = NotingOutbox()
+    monitor = Monitor(outbox)
+    told: list[int] = []
+    monitor.hits_changed.connect(lambda: told.append(len(monitor.hits)))
+    monitor.ask_for_hits()
+    for page in range(20):
+        rows = [hit_row(10 * page + i, 10 * page + i) for i in range(10)]
+        outbox.answer(hits(rows, more=page < 19))
+    assert told[0] == 10 and told[-1] == 200
+    assert len(told) < 10
+    monitor.ask_for_hits()
+    outbox.answer(hits([hit_row(300, 300)]))
+    monitor.ask_for_hits()
+    outbox.answer(hits([]))
+    assert told[-2:] == [200, 201]
+
+
+def test_a_page_of_hits_with_numbers_that_cannot_be_leaves_those_before_as_they_are() -> None:
+    monitor, _ = with_hits(5, 9)
+    impossible = msgspec.structs.replace(hit_row(4, 13), n_peaks=2**40)
+    with pytest.raises(OverflowError):
+        monitor.hits.extend([hit_row(3, 12), impossible])
+    assert len(monitor.hits) == len(monitor.hits.hits) == 2
+    assert monitor.hits.find(ShotKey("run-1", 12)) is None
+    monitor.hits.extend([hit_row(3, 12)])
+    assert monitor.hits.key(2) == ShotKey("run-1", 12) and monitor.hits.row(2).number == 12
