@@ -56,9 +56,10 @@ def process(
     closed, and a summary says where everything went (exit code 0); a second Ctrl-C interrupts at once (130). Settings
     that cannot be used are refused before the first frame (2).
     """
-    if (settings is None) == (config is None):
+    path = config or settings
+    if path is None or (config is not None and settings is not None):
         raise SettingsError("expected one settings file, as in `braggwatch process beamline.toml` or with --config")
-    given = read_settings(config or settings or Path(), set_, source)
+    given = read_settings(path, set_, source, is_pyana=config is not None and config.suffix.lower() != ".toml")
     given.settings.pipeline().check()
     _run(given, max_series=series, view=sys.stdout.isatty() if view is None else view)
 

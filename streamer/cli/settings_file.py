@@ -20,18 +20,16 @@ class GivenSettings:
     """A `pyana.cfg` asked for its images to be shown."""
 
 
-def is_pyana(path: Path) -> bool:
-    """Return whether a file is one of the older tools by its name."""
-    return path.suffix.lower() == ".cfg"
-
-
-def read_settings(path: Path, overrides: Sequence[str] = (), sources: Sequence[str] = ()) -> GivenSettings:
+def read_settings(
+    path: Path, overrides: Sequence[str] = (), sources: Sequence[str] = (), *, is_pyana: bool = False
+) -> GivenSettings:
     """Read settings of either kind, and tell the user what of a `pyana.cfg` is not as it was.
 
-    `overrides` are ``table.key=value``; `sources` an address, or names of files. Raises SettingsError.
+    A name that ends in ``.cfg`` is one of the older tools by itself. `overrides` are ``table.key=value``; `sources` an
+    address, or names of files. Raises SettingsError.
     """
     source = source_table(sources)
-    if not is_pyana(path):
+    if not is_pyana and path.suffix.lower() != ".cfg":
         if source is not None:
             raise SettingsError(
                 f"--source goes with a pyana.cfg; {path} has a table [source]: -s source.address=… changes it"

@@ -77,7 +77,7 @@ def read_cfg(path: Path) -> CfgFile:
             f"{path}:{line}: expected text in UTF-8, found byte {error.object[error.start]:#04x}"
         ) from None
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{path}: expected a file that can be read, found {error.strerror}") from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise SettingsError(f"{path}:{line}: expected text, found a zero byte")

@@ -11,7 +11,7 @@ from braggwatch.streamer.pyana.known_options import CORRECTION
 CONVERTING = "docs/converting-pickles.md"
 COMMON_MODES = ("none", "mean", "median", "mode", "gaussian", "chebyshev")
 _WHY_NO_PICKLES = "pickles are not read, because loading one can run any program"
-_MAGIC = (b"\x89HDF\r\n\x1a\n", b"\x93NUMPY")
+_HDF5, _NPY = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
 
 
 def device(instances: list[Instance]) -> str:
@@ -217,7 +217,7 @@ def _array_file(draft: Draft, instance: Instance, option: Option) -> str:
     except FileNotFoundError:
         raise option.wrong("an HDF5 or .npy file, but there is none") from None
     except OSError as error:
-        raise SettingsError(f"{option.place}: {file} cannot be read: {error.strerror}") from None
-    if not start.startswith(_MAGIC):
+        raise option.wrong(f"an HDF5 or .npy file that can be read ({error.strerror})") from None
+    if not start.startswith(_NPY if file.suffix.lower() == ".npy" else _HDF5):
         raise option.wrong(f"an HDF5 or .npy file; what it is instead is not known. If it is a pickle: {CONVERTING}")
     return str(path)

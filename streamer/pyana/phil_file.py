@@ -60,11 +60,11 @@ class Parameter:
         return found
 
     def integers(self, what: str) -> list[int]:
-        """Return whole numbers."""
+        """Return whole numbers; `what` is expected, in words."""
         try:
             return [int(word) for word in self.text.replace(",", " ").split()]
         except ValueError:
-            raise self.wrong(f"whole numbers, {what}") from None
+            raise self.wrong(what) from None
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def read_phil(path: Path, *, _includes: tuple[Path, ...] = ()) -> list[Parameter
             f"{path}:{line}: expected text in UTF-8, found byte {error.object[error.start]:#04x}"
         ) from None
     except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{path}: expected a PHIL file that can be read, found {error.strerror}") from None
     return _Parser(path, list(_words(path, text)), (*_includes, path.resolve())).parse()
 
 

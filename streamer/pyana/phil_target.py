@@ -123,16 +123,18 @@ def _positive(parameter: Parameter, what: str) -> float:
 
 
 def _whole(parameter: Parameter) -> int:
-    numbers = parameter.integers("one number, at least 1")
+    expected = "a whole number of at least 1"
+    numbers = parameter.integers(expected)
     if len(numbers) != 1 or numbers[0] < 1:
-        raise parameter.wrong("a whole number of at least 1")
+        raise parameter.wrong(expected)
     return numbers[0]
 
 
 def _not_negative(parameter: Parameter) -> int:
-    numbers = parameter.integers("one number, pixels")
+    expected = "a whole number of pixels, at least 0"
+    numbers = parameter.integers(expected)
     if len(numbers) != 1 or numbers[0] < 0:
-        raise parameter.wrong("a whole number of pixels, at least 0")
+        raise parameter.wrong(expected)
     return numbers[0]
 
 
@@ -164,9 +166,10 @@ def _resolution(target: Target, parameters: dict[str, Parameter]) -> None:
 def _scan_boxes(target: Target, parameter: Parameter | None) -> None:
     if parameter is None:
         return
-    sizes = parameter.integers("three sizes, pixels")
+    expected = "three sizes of at least 10 pixels"
+    sizes = parameter.integers(expected)
     if len(sizes) != 3 or min(sizes) < 10:
-        raise parameter.wrong("three sizes of at least 10 pixels")
+        raise parameter.wrong(expected)
     target.spots["scanbox_window"] = sizes[-1], parameter
     if sizes[1] != sizes[2] or not 1.9 <= sizes[0] / sizes[2] <= 2.1:
         target.notes.append(
@@ -177,9 +180,10 @@ def _scan_boxes(target: Target, parameter: Parameter | None) -> None:
 def _tiles(parameter: Parameter | None) -> tuple[list[int], Parameter] | None:
     if parameter is None:
         return None
-    flags = parameter.integers("0 or 1 for each tile, 1 for one that is left out")
+    expected = "0 or 1 for each tile, 1 for one that is left out"
+    flags = parameter.integers(expected)
     if not set(flags) <= {0, 1}:
-        raise parameter.wrong("0 or 1 for each tile, 1 for one that is left out")
+        raise parameter.wrong(expected)
     return [number for number, flag in enumerate(flags) if flag], parameter
 
 

@@ -4,17 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from braggwatch.processing.chain_settings import SettingsError
-from braggwatch.processing.hit_criteria import Roi
 from braggwatch.streamer.pyana.cfg_file import Option
 from braggwatch.streamer.pyana.draft import Draft, Needed
+from braggwatch.streamer.pyana.hit_test import add_hit_test, limit_peakfinder8
 from braggwatch.streamer.pyana.instance import Instance
 from braggwatch.streamer.pyana.phil_target import Target, find_target, read_target
 
 DISPATCHES = ("nop", "index", "view", "spots", "write_dict")
-_CENTRAL_ASICS = 8
-"""The four inner sensors of a CSPAD."""
-_PEAKFINDER8 = {"d_min": "d_min", "d_max": "d_max", "minimum_spot_area": "min_pixels"}
-"""What of a target holds for the search that the older tools did not have: keys of ``[hitfind]``."""
 
 
 @dataclass
@@ -31,10 +27,12 @@ class Stages:
     """The stage that finds the spots of a shot."""
     _searched_with: dict[str, object] = field(default_factory=dict)
     _unwritten: Instance | None = None
-    """What has integrated reflections that no dump has written yet."""
+    """What has integrated reflections that no stream has written yet."""
 
     def add(self, instance: Instance) -> None:
         """Add what stands for one module. Raises SettingsError."""
+        if instance.module != "mod_dump":
+            self._write_integrated()
         {
             "mod_hitfind": self._hitfind,
             "mod_dump": self._dump,
@@ -44,18 +42,23 @@ class Stages:
 
     def finish(self) -> None:
         """Add what has to come after the last module."""
-        instance = self._unwritten
+        self._write_integrated()
+
+    def _write_integrated(self) -> None:
+        """Add a stream for what was indexed, behind the dumps: a stream names images by their dump."""
+        instance, self._unwritten = self._unwritten, None
         if instance is None:
             return
-        name = f"dump:{instance.name}"
-        self.draft.add_stage(name)
+        stage = f"stream:{instance.name}"
+        self.draft.add_stage(stage)
         directory, basename = instance.given("integration_dirname"), instance.given("integration_basename")
-        self.draft.put(name, "directory", directory.text if directory else "integration", directory)
+        self.draft.put(stage, "directory", directory.text if directory else "integration", directory)
         if basename is not None:
-            self.draft.put(name, "name", basename.text, basename)
+            self.draft.put(stage, "name", basename.text, basename)
         self.draft.note(
-            f"{instance.full}: orientations and integrated reflections go into NXmx files (HDF5) together with the "
-            f"images, by the stage {name} (docs/dumps.md)"
+            f"{instance.full}: orientations and integrated reflections go into a CrystFEL stream a run in the folder "
+            f"{directory.text if directory else 'integration'}, and into the dumps behind; no pickles are written",
+            directory or instance.listed,
         )
 
     def _hitfind(self, instance: Instance) -> None:
@@ -63,7 +66,10 @@ class Stages:
         option = instance.given("xtal_target")
         self._xtal_target = self._xtal_target or option
         target = self._target(option)
-        tested = self._hit_test(instance, target)
+        tested = add_hit_test(self.draft, instance, target, self.device)
+        if tested is not None:
+            self._spots_by = tested
+            self._searched_with = {key: value for key, (value, _) in target.spots.items()} if target else {}
         if dispatch == "index":
             self._index(instance, target)
         elif dispatch in ("view", "spots"):
@@ -72,7 +78,7 @@ class Stages:
                 self._add_search(instance, target)
         elif dispatch == "write_dict":
             self._write_dict(instance)
-        elif not tested:
+        elif tested is None:
             self.draft.note(f"{instance.full} lets every shot pass: no threshold, nothing to dispatch", instance.listed)
 
     def _dispatch(self, instance: Instance) -> str | None:
@@ -115,98 +121,11 @@ class Stages:
         self.draft.put("detector", "ignored_panels", tiles, parameter)
         self.draft.note("leaves out the panels that stand at these places in the geometry file", parameter)
 
-    def _hit_test(self, instance: Instance, target: Target | None) -> bool:
-        """Add the hit test, if there is one; refuse what the older tools refused, warn of what they swallowed."""
-        threshold = instance.integer("threshold", "ADU")
-        min_peaks = instance.integer("distl_min_peaks", "spots of a hit")
-        roi, flags = instance.given("roi"), instance.given("distl_flags")
-        rule = self._rule(instance, min_peaks is not None)
-        if min_peaks is not None and roi is not None:
-            raise SettingsError(
-                f"{roi.place}: expected roi or distl_min_peaks, found both (distl_min_peaks in line "
-                f"{instance.options['distl_min_peaks'].line})"
-            )
-        region = None if roi is None else _region(roi)
-        if threshold is None:
-            for name in ("distl_min_peaks", "roi", "distl_flags", "negate_hits"):
-                lost = instance.given(name)
-                if lost is not None and (name != "negate_hits" or instance.flag(name, False)):
-                    self.draft.note("does nothing without threshold: every shot passes, as in the older tools", lost)
-            return False
-        stage = f"hitfind:{instance.name}"
-        put, given = self.draft.put, instance.options
-        self.draft.add_stage(stage)
-        if min_peaks is not None:
-            put(stage, "method", "spots", given["distl_min_peaks"])
-            put(stage, "threshold_adu", float(threshold), given["threshold"])
-            put(stage, "min_peaks", min_peaks, given["distl_min_peaks"])
-            put(stage, "rule", rule, flags)
-            self._search_the_centre(stage, given["distl_min_peaks"])
-            self._put_spots(stage, target)
-        else:
-            put(stage, "method", "threshold", given["threshold"])
-            put(stage, "threshold_adu", float(threshold), given["threshold"])
-            if region is not None:
-                put(stage, "roi", region, roi)
-            self._put_peakfinder8(stage, target)
-        if instance.flag("negate_hits", False):
-            put(stage, "negate_hits", True, given["negate_hits"])
-        self._spots_by = stage
-        self._searched_with = {key: value for key, (value, _) in target.spots.items()} if target else {}
-        return True
-
-    def _rule(self, instance: Instance, needed: bool) -> str:
-        option = instance.given("distl_flags")
-        words = [] if option is None else option.text.split()
-        found = [word for word in ("permissive", "restrictive") if word in words]
-        if needed and option is None:
-            raise SettingsError(
-                f"{instance.options['distl_min_peaks'].place}: expected distl_flags = permissive or restrictive beside "
-                "it, found none"
-            )
-        if option is not None and needed and len(found) != 1:
-            raise option.wrong("permissive or restrictive, one of them")
-        for word in words:
-            if word not in ("permissive", "restrictive") and option is not None:
-                self.draft.note(f"{word} has no meaning, and was passed over by the older tools", option)
-        if option is not None and not needed and instance.given("threshold") is not None:
-            self.draft.note("does nothing without distl_min_peaks; it did nothing in the older tools", option)
-        return found[0] if found else "permissive"
-
-    def _search_the_centre(self, stage: str, option: Option) -> None:
-        if self.device == "Cspad":
-            self.draft.put(stage, "central_panels", _CENTRAL_ASICS)
-        elif self.device not in ("Rayonix", "marccd"):
-            self.draft.note(
-                "the whole detector is searched; the older tools searched the four inner sensors of a CSPAD, "
-                "which is -s hitfind.central_panels=8",
-                option,
-            )
-
-    def _put_spots(self, stage: str, target: Target | None) -> None:
-        for key, (value, parameter) in (target.spots if target else {}).items():
-            self.draft.put(stage, key, value, parameter)
-
-    def _put_peakfinder8(self, stage: str, target: Target | None) -> None:
-        """Limit the search that the older tools did not have by what has the same meaning there."""
-        if target is None:
-            return
-        for key, (value, parameter) in target.spots.items():
-            if key in _PEAKFINDER8:
-                self.draft.put(stage, _PEAKFINDER8[key], value, parameter)
-            elif key == "spot_area_maximum_factor":
-                least = target.spots.get("minimum_spot_area", (2, parameter))[0]
-                self.draft.put(stage, "max_pixels", max(1, round(value * least)), parameter)
-            else:
-                self.draft.drop(
-                    parameter, f"spots are found by peakfinder8 in {stage}, which has min_snr and min_radius"
-                )
-
     def _add_search(self, instance: Instance, target: Target | None) -> None:
         """Add a stage that finds spots, where no hit test has."""
         stage = f"hitfind:{instance.name}"
         self.draft.add_stage(stage)
-        self._put_peakfinder8(stage, target)
+        limit_peakfinder8(self.draft, stage, target)
         if target is not None and target.min_spots is not None:
             self.draft.put(stage, "min_peaks", target.min_spots[0], target.min_spots[1])
         self.draft.note(
@@ -274,7 +193,6 @@ class Stages:
         if format_ is not None:
             self.draft.note("images go into NXmx files (HDF5); no pickles are written (docs/dumps.md)", format_)
         self._add_dump(instance, directory, basename)
-        self._unwritten = None
 
     def _add_dump(self, instance: Instance, directory: Option | None, basename: Option | None) -> None:
         stage = f"dump:{instance.name}"
@@ -316,12 +234,3 @@ class Stages:
     def _open_window(self, option: Option) -> None:
         self.draft.wants_window = True
         self.draft.note("the window opens where there is a display (`braggwatch gui`); no shot waits for it", option)
-
-
-def _region(option: Option) -> str:
-    text = option.text.strip("()")
-    try:
-        Roi.parse(text)
-    except ValueError as error:
-        raise SettingsError(f"{option.place}: {error}") from None
-    return "".join(text.split())

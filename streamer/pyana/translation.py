@@ -21,7 +21,7 @@ from braggwatch.streamer.pyana.known_options import KNOWN, sort_out
 from braggwatch.streamer.pyana.stages import Stages
 from braggwatch.streamer.settings import Settings, override_setting, parse_settings
 
-_FAULT = re.compile(r"\[([^\]]+)\] (\w+)[\w.]*: (.*)")
+_FAULT = re.compile(r"\[([^\]]+)\](?: (\w+)[\w.]*)?: (.*)")
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,20 @@ class Translation:
     def settings(self, overrides: Sequence[str] = (), source: Mapping[str, Any] | None = None) -> Settings:
         """Return the settings; `overrides` are ``table.key=value``, `source` a table ``[source]`` in place of its own.
 
-        Raises SettingsError with file, line and option for what cannot be used, and for what is needed and not there.
+        They are checked as before the first frame. Raises SettingsError with file, line and option for what cannot be
+        used, and for what is needed and not there.
         """
         document, overridden = self._overridden(overrides, source)
         missing = [needed.message for needed in self._missing(document)]
         if missing:
             raise SettingsError("\n".join(missing))
         try:
-            return parse_settings(document)
-        except SettingsError as error:
-            raise SettingsError(
-                "\n".join(self._explain(line, overridden) for line in str(error).splitlines())
-            ) from None
+            settings = parse_settings(document)
+            settings.pipeline().check()
+        except ValueError as error:
+            lines = [self._explain(line, overridden) for line in str(error).splitlines()]
+            raise SettingsError("\n".join(lines)) from None
+        return settings
 
     def as_toml(self, overrides: Sequence[str] = (), source: Mapping[str, Any] | None = None) -> str:
         """Write it as TOML: what was changed or left out stands above, where each value came from beside it."""
@@ -101,7 +103,8 @@ class Translation:
         match = _FAULT.match(line)
         if match:
             table, key, message = match.groups()
-            for place in ((table, key), (split_name(table)[0], key)):
+            words = re.findall(r"\w+", message) if key is None else [key]
+            for place in ((name, word) for word in words for name in (table, split_name(table)[0])):
                 if place in self.origins and place not in overridden:
                     return f"{self.origins[place].place}: {message}"
         return f"{self.path}: {line}"
@@ -173,8 +176,9 @@ def _shared(draft: Draft) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, st
             if all(key in own[other] and own[other][key] == value for other in others)
         }
         for key in shared:
-            if (first, key) in origins:
-                origins[module, key] = origins[first, key]
+            read_from = [origin for name in own if (origin := origins.pop((name, key), None)) is not None]
+            if read_from:
+                origins[module, key] = read_from[0]
         rest = {name: {key: v for key, v in table.items() if key not in shared} for name, table in own.items()}
         document |= {name: table for name, table in {module: shared, **rest}.items() if table}
     return document, origins
