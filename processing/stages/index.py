@@ -45,8 +45,8 @@ class IndexSettings(BaseModel):
 
     cell: str = Field(
         description="The unit cell that is looked for: a b c in Angstrom, alpha beta gamma in degrees and the space "
-        "group or lattice, such as '79.2 79.2 38.0 90 90 90 P43212'; or the path of a CrystFEL .cell file, which is "
-        "read at the start: record and viewers have the cell itself.",
+        "group or lattice, such as '79.2 79.2 38.0 90 90 90 P43212'; or the path of a CrystFEL .cell file, of which "
+        "record and viewers get the cell itself.",
     )
     length_tolerance: float = Field(
         default=0.05,
