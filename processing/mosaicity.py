@@ -140,6 +140,13 @@ def diffraction_limit(reflections: Reflections, mosaicity: Mosaicity, beam: Beam
     return float(1.0 / outermost.mean())
 
 
+def warm_up() -> None:
+    """Compile, so that the first crystal takes no longer than the rest."""
+    ones = np.ones(4)
+    _fit(ones, ones, ones, ones, ones, np.empty(4))
+    _make_never_rising(np.ones(2))
+
+
 @njit(nogil=True, cache=True)
 def _fit(q2, error2, beam, intensity, sigma, fit):  # type: ignore[no-untyped-def]
     """Fit log scale, half the B factor, log variance of the nodes at mean 1/d² and the turns' share of it.
@@ -147,22 +154,24 @@ def _fit(q2, error2, beam, intensity, sigma, fit):  # type: ignore[no-untyped-de
     `q2`, `error2`, `beam` ``(n,)``: squares of 1/d and excitation error, and the beam's variance, 1/Angstrom². Returns
     the variance, 1/Angstrom², and its share in `fit` ``(4,)``, and whether the fit came to an end.
     """
-    middle = np.mean(q2)
+    middle, typical_beam = np.mean(q2), np.mean(beam)
     least, largest = math.log(_LEAST_VARIANCE), math.log(_LARGEST_VARIANCE)
     fit[0], fit[1], fit[3] = math.log(max(2.0 * np.mean(intensity), 1e-3)), 0.0, 0.5
     fit[2] = min(max(math.log(max(np.median(error2), 1e-30)), least), largest)
     normal, gradient, slope = np.empty((4, 4)), np.empty(4), np.ones(4)
+    stride, last = 1.0, 0.0
     for _ in range(_MOST_STEPS):
         normal[:], gradient[:] = 0.0, 0.0
         at_mean = math.exp(fit[2])
+        typical = at_mean + typical_beam
         for i in range(len(q2)):
             growth = q2[i] / middle
             node = at_mean * (1.0 + fit[3] * (growth - 1.0))
             variance = node + beam[i]
-            mean = math.exp(fit[0] - fit[1] * q2[i] - error2[i] / (2.0 * variance)) * math.sqrt(at_mean / variance)
+            mean = math.exp(fit[0] - fit[1] * q2[i] - error2[i] / (2.0 * variance)) * math.sqrt(typical / variance)
             by_variance = (error2[i] / variance - 1.0) / (2.0 * variance)
             slope[1] = -q2[i]
-            slope[2] = by_variance * node + 0.5
+            slope[2] = by_variance * node + 0.5 * at_mean / typical
             slope[3] = by_variance * at_mean * (growth - 1.0)
             deviation = math.sqrt(mean * mean + sigma[i] * sigma[i])
             residual = min(max((intensity[i] - mean) / deviation, -_MOST_RESIDUAL), _MOST_RESIDUAL)
@@ -176,16 +185,19 @@ def _fit(q2, error2, beam, intensity, sigma, fit):  # type: ignore[no-untyped-de
         normal[1, 1] += 1e-4
         normal[3, 3] += 1.0
         gradient[3] += 0.5 - fit[3]
-        if (fit[3] <= 0.0 and gradient[3] < 0.0) or (fit[3] >= 1.0 and gradient[3] > 0.0):
-            normal[3, :], normal[:, 3], gradient[3] = 0.0, 0.0, 0.0
-            normal[3, 3] = 1.0
+        for j, lowest, highest in ((2, least, largest), (3, 0.0, 1.0)):
+            if (fit[j] <= lowest and gradient[j] < 0.0) or (fit[j] >= highest and gradient[j] > 0.0):
+                normal[j, :], normal[:, j], gradient[j] = 0.0, 0.0, 0.0
+                normal[j, j] = 1.0
         step = np.linalg.solve(normal, gradient)
+        if last * step[2] < 0.0:  # it goes to and fro
+            stride *= 0.6
+        last = step[2]
         if not np.isfinite(step).all():
             return False
-        fit[0] += min(max(step[0], -1.0), 1.0)
-        fit[1] += min(max(step[1], -20.0), 20.0)
-        fit[2] = min(max(fit[2] + min(max(step[2], -1.0), 1.0), least), largest)
-        fit[3] = min(max(fit[3] + min(max(step[3], -0.3), 0.3), 0.0), 1.0)
+        for j, most in enumerate((1.0, 20.0, 1.0, 0.3)):
+            fit[j] += min(max(step[j], -most * stride), most * stride)
+        fit[2], fit[3] = min(max(fit[2], least), largest), min(max(fit[3], 0.0), 1.0)
         if max(abs(step[2]), abs(step[3])) < _LEAST_STEP:
             break
     fit[2] = math.exp(fit[2])

@@ -11,7 +11,7 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.integration import Integrator
-from braggwatch.processing.mosaicity import BeamSpread, diffraction_limit, estimate_mosaicity
+from braggwatch.processing.mosaicity import BeamSpread, diffraction_limit, estimate_mosaicity, warm_up
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.polarisation import Polarisation
 from braggwatch.processing.prediction import Predictions, Predictor, estimate_profile_radius
@@ -108,6 +108,7 @@ class Integrate:
         if detector.beam is not None:
             self._spread = BeamSpread.of(detector.beam, s.divergence)
             Predictor(detector, _SMALL_CELL, d_min=10.0)(_SMALL_CELL.A)
+        warm_up()
 
     def event(self, shot: Shot) -> Verdict:
         """Put the refined lattices and their reflections, one table for each, into the shot."""

@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.spatial import cKDTree
 
+from braggwatch.processing.beam import Beam
 from braggwatch.processing.chain import Chain, Verdict
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
@@ -110,6 +111,42 @@ def test_radii_that_make_no_sense_are_refused_before_the_first_frame() -> None:
     stage = Integrate(IntegrateSettings(inner=6.0))
     with pytest.raises(ValueError, match="expected radii"):
         stage.begin(SERIES, demo_simulator().detector)
+
+
+def integrated(image: np.ndarray, detector: Detector, **options: object) -> Shot:
+    stages = chain(**options)
+    stages.begin(SERIES, detector)
+    shot = shot_of(image, detector)
+    stages.event(shot)
+    return shot
+
+
+def test_a_wider_beam_excites_more_reflections_and_is_not_taken_for_mosaicity() -> None:
+    simulator = demo_simulator()
+    image, _ = simulator.simulate(300)
+    narrow, wide, divergent = (
+        integrated(image, simulator.detector, **options)
+        for options in ({"profile_radius": 3e-4}, {"profile_radius": 3e-4, "bandwidth": 0.01},
+                        {"profile_radius": 3e-4, "divergence": 0.1})
+    )  # fmt: skip
+    for other in (wide, divergent):
+        assert len(other.reflections[0]) > 1.3 * len(narrow.reflections[0])
+        assert other.crystals[0].block_size >= narrow.crystals[0].block_size
+    from_geometry = integrated(image, simulator.detector.with_beam(Beam(12398.42, 0.01)), profile_radius=3e-4)
+    np.testing.assert_array_equal(from_geometry.reflections[0].hkl, wide.reflections[0].hkl)
+
+
+def test_intensities_are_corrected_for_polarisation_only_where_asked_for() -> None:
+    simulator = demo_simulator()
+    image, _ = simulator.simulate(300)
+    plain, corrected = (
+        integrated(image, simulator.detector, **options).reflections[0] for options in ({}, {"polarisation": 1.0})
+    )
+    x, y, z = simulator.detector.position(plain.fs, plain.ss).T
+    factor = 1.0 - x**2 / (x**2 + y**2 + z**2)
+    assert factor.min() < 0.9
+    np.testing.assert_allclose(corrected.intensity * factor, plain.intensity, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(corrected.sigma * factor, plain.sigma, rtol=1e-3)
 
 
 def test_every_option_says_what_it_is() -> None:
