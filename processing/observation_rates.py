@@ -89,7 +89,7 @@ class ObservationRates:
             rate = self._unseen_rate / (1.0 - never)
             blind = never / (never + (1.0 - never) * (shape / (shape + rate)) ** shape)
             missing += weight * float(blind @ self._unseen_n)
-        return 1.0 - missing / self.n_possible
+        return float(1.0 - missing / self.n_possible)
 
     def mean_noise(self, part: slice, factors: F64, scale_variance: float = 0.0) -> F64:
         """Return how much noise is left in a half's mean intensities, relative to that of single observations.

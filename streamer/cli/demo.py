@@ -32,6 +32,8 @@ START_PATIENCE_S = 180.0
 LAST_WORD_S = 60.0
 SHORT, LONG = 1000, 10_000
 """Frames that are sent where nothing else is said: with the view in the terminal, and with the window."""
+MERGED, MOST_MERGED = 500, 2000
+"""Stills, all different, that are simulated to be merged, where nothing else is said and at most: 1.2 MB each."""
 BYTES_A_FRAME = 800_000
 """What a frame of the window's demonstration takes on disk; half of them are hits of 1.4 MB, each dumped once."""
 
@@ -39,9 +41,13 @@ BYTES_A_FRAME = 800_000
 def demo(
     frames: Annotated[
         int | None,
-        typer.Option(min=1, help="Frames to send; 1000, or with the window at most 10 000.", show_default=False),
+        typer.Option(
+            min=1, help="Frames to send; 1000, with the window at most 10 000, with --merge 500.", show_default=False
+        ),
     ] = None,
-    rate: Annotated[float, typer.Option(min=0.1, help="Frames a second.")] = 50.0,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="Frames a second; 50, with --merge 20.", show_default=False)
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
     directory: Annotated[
         Path | None, typer.Option(help="Folder for everything the demo writes; a new one here if left out.")
@@ -49,6 +55,9 @@ def demo(
     window: Annotated[
         bool | None, typer.Option(help="Open the window; the default where there is a display.", show_default=False)
     ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Integrate and merge as well: stills that never repeat are simulated first.")
+    ] = False,
 ) -> None:
     """Show it at work: lysozyme stills of 4 Mpx, half of them hits, from a simulated EIGER2 over ZeroMQ.
 
@@ -58,12 +67,15 @@ def demo(
     in_window = _window_wanted(window)
     folder = (directory or Path(f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}")).absolute()
     folder.mkdir(parents=True, exist_ok=directory is not None)
-    n_frames = frames or (min(LONG, _frames_that_fit(folder)) if in_window else SHORT)
+    n_frames = frames or (MERGED if merge else min(LONG, _frames_that_fit(folder)) if in_window else SHORT)
+    if merge and n_frames > MOST_MERGED:
+        raise ValueError(f"with --merge at most {MOST_MERGED} frames can be sent, as none repeats; found {n_frames}")
     detector, feed_address = (f"tcp://127.0.0.1:{port}" for port in free_ports(4)[:2])  # the feed takes three
-    settings = demo_settings(folder, workers, detector=detector, feed=feed_address, dump_once=in_window)
+    settings = demo_settings(folder, workers, detector=detector, feed=feed_address, dump_once=in_window, merge=merge)
     settings_file, pool_file, report_file = (folder / n for n in ("demo.toml", "stills.h5", "sent.json"))
     settings_file.write_text(settings.as_toml(), encoding="utf-8")
-    pool = open_pool(pool_file, 0.5, seed=1)
+    # merging the same noise twice would make the data look better than they are
+    pool = open_pool(pool_file, 0.8, 1, n_frames) if merge else open_pool(pool_file, 0.5, 1)
     # With the window the processor goes on after the last frame, so that every shot can still be opened.
     until = () if in_window else ("--series", "1")
     with (
@@ -75,7 +87,7 @@ def demo(
         _wait_for_workers(feed, workers, processor, folder / "process.log")
         with _program(
             "simulate", "--address", detector, "--pool", str(pool_file), "--frames", str(n_frames),
-            "--rate", str(rate), "--report", str(report_file), log=folder / "simulate.log",
+            "--rate", str(rate or (20.0 if merge else 50.0)), "--report", str(report_file), log=folder / "simulate.log",
         ) as simulator, _stopping(processor, if_fails=simulator):  # fmt: skip
             if opened is not None:
                 say(f"Sending {n_frames} frames. Close the window to end; what is found stays in {folder}")
@@ -95,24 +107,27 @@ def demo(
     output.print(f"Everything of this demo is in {folder}", markup=False, soft_wrap=True)
 
 
-def demo_settings(folder: Path, workers: int, *, detector: str, feed: str, dump_once: bool = False) -> Settings:
+def demo_settings(
+    folder: Path, workers: int, *, detector: str, feed: str, dump_once: bool = False, merge: bool = False
+) -> Settings:
     """Return the settings of the demonstration: its files in `folder`, the addresses of detector and feed.
 
     Indexed shots are dumped twice, as hits and as indexed ones, or only as hits.
     """
-    stages = ["hitfind", "dump:hit", "index", "dump:indexed"]
+    stages = ["hitfind", "dump:hit", "index", *["integrate"] * merge, *["dump:indexed"] * (not dump_once)]
     return parse_settings(
         {
             "experiment": {
                 "name": "demo", "record": str(folder / "record.sqlite"), "quarantine": str(folder / "quarantine"),
             },
             "source": {"type": "dectris-v2", "address": detector},
-            "chain": {"stages": stages[:-1] if dump_once else stages},
+            "chain": {"stages": stages},
             "hub": {"drop": "never"},
             "engine": {"workers": workers},
             "feed": {"address": feed},
             "dump": {"directory": str(folder / "dumps")},
             "index": {"cell": "79.2 79.2 38.0 90 90 90 P43212"},
+            "merge": {"d_min": 1.8, "target_d_min": 2.0},
         }
     )  # fmt: skip
 

@@ -101,12 +101,12 @@ def send(settings: SimulatorSettings, stored: StoredFrames, report: Path | None)
         say(_summary(simulator.report))
 
 
-def open_pool(path: Path | None, hit_fraction: float, seed: int) -> StillPool:
+def open_pool(path: Path | None, hit_fraction: float, seed: int, n_images: int = POOL_IMAGES) -> StillPool:
     """Load a pool of simulated stills, or make it, and save it where a path is given."""
     if path is not None and path.exists():
         return StillPool.load(path)
-    with messages.status(f"Simulating {POOL_IMAGES} stills of 4 Mpx …"):
-        pool = prepare_pool(demo_simulator(), POOL_IMAGES, hit_fraction, seed=seed)
+    with messages.status(f"Simulating {n_images} stills of 4 Mpx …"):
+        pool = prepare_pool(demo_simulator(), n_images, hit_fraction, seed=seed)
     if path is not None:
         pool.save(path)
     return pool

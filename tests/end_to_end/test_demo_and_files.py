@@ -31,6 +31,18 @@ def test_the_demo_ends_by_itself_and_agrees_with_what_is_true(tmp_path: Path) ->
     assert f"Everything of this demo is in {folder}" in demo.output
 
 
+def test_the_demo_merges_stills_that_do_not_repeat(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    with Program(tmp_path, "demo", "--no-window", "--merge", "--frames", "40", "--directory", folder) as demo:
+        assert demo.wait() == 0, demo.messages
+    assert summary_counts(demo.output)["indexed"] >= 30
+    merged = re.search(r"merged +(\d+) crystals · \d+\.\d % complete to 2\.00 Å · CC1/2 0\.\d\d", demo.output)
+    assert merged is not None
+    assert int(merged[1]) == query(folder / "record.sqlite", "SELECT count(*) FROM crystals")[0][0]
+    with h5py.File(folder / "stills.h5") as stills:
+        assert len(stills["entry/data/data"]) == 40
+
+
 def test_recorded_frames_are_processed_to_the_end_and_indexed_right(tmp_path: Path, shared: Path) -> None:
     frames = shared / "frames" / "lysozyme_4m.h5"
     settings = write_settings(

@@ -115,6 +115,23 @@ def test_the_message_comes_through_the_wire_as_it_was(live: LiveMerge) -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(said), type=TOPICS[b"merging"]) == said
 
 
+def test_a_forecast_that_lies_ahead_goes_through_the_wire_and_counts_down() -> None:
+    merge = RunningMerge(LYSOZYME, MergeSettings(target_cc_half=0.999), D_MIN, 0.0)
+    foretold = []
+    for number, one in enumerate(crystals()):
+        merge.add(unpack_integrated(packed(number, one)))
+        if number % 10 == 9:
+            said = merge.message(number / 5.0)
+            assert msgspec.msgpack.decode(msgspec.msgpack.encode(said), type=Merging) == said
+            assert said.forecast is not None
+            if said.forecast.seconds is not None:
+                assert said.forecast.low is not None
+                assert said.forecast.low <= said.forecast.seconds
+                foretold.append(said.forecast.state)
+    assert set(foretold) == {"ahead"}
+    assert len(foretold) > 10
+
+
 def test_without_a_limit_the_first_crystals_say_how_far_is_merged(live: LiveMerge) -> None:
     live.settings_in_force(settings())
     for number, one in enumerate(crystals()[: FIRST + 5]):
