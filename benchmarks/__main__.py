@@ -21,6 +21,7 @@ SECTIONS = (
     ("Unpacking", "decode"),
     ("Whole pipeline, one core", "pipeline"),
     ("Dumping", "dump"),
+    ("Streams", "streams"),
     ("Record", "record"),
     ("Simulator", "simulation"),
     ("Hub", "hub"),

@@ -151,7 +151,7 @@ def _locked(descriptor: int, path: Path) -> Iterator[None]:
                     errno.ETIMEDOUT, f"another process has kept the file locked for {LOCK_SECONDS:g} s", str(path)
                 ) from None
             time.sleep(pause)
-            pause = min(2 * pause, 0.01)
+            pause = min(2 * pause, 1e-3)
     try:
         yield
     finally:
