@@ -16,6 +16,8 @@ F64 = NDArray[np.float64]
 _ROUNDS = 4
 _OUTLIER = 4.0
 """Spots that many standard deviations from their predicted place do not count."""
+_WORTH_IT = 0.995
+"""A round that leaves more of the RMSD than this is the last."""
 _LEAST_PX = 0.1
 """Nobody measures the centre of a spot better than this, pixels."""
 _LEAST_RADIAL = 2e-5
@@ -81,9 +83,12 @@ class Refiner:
                 break
             moved = self._misses(step, hkl, position, pixel)
             # judged on the same spots, so that leaving some out is no way of getting better
-            if not _rms(moved.across_px[trusted]) < _rms(misses.across_px[trusted]):
+            before, after = _rms(misses.across_px[trusted]), _rms(moved.across_px[trusted])
+            if not after < before:
                 break
             state, misses, kept = step, moved, trusted
+            if after > _WORTH_IT * before:
+                break
         refined = replace(
             crystal,
             A=state.A,
