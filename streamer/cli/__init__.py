@@ -9,7 +9,7 @@ import zmq
 from rich.logging import RichHandler
 
 import braggwatch
-from braggwatch.streamer.cli import config, demo, export, gui, process, simulate, watch
+from braggwatch.streamer.cli import config, dark, demo, export, gui, process, simulate, watch
 from braggwatch.streamer.cli.console import messages, say_error
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("gui")(gui.gui)
 app.command("watch")(watch.watch)
 app.command("simulate")(simulate.simulate)
 app.command("export")(export.export)
+app.command("dark")(dark.dark)
 app.add_typer(config.app, name="config")
 
 
