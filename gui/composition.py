@@ -46,6 +46,7 @@ from braggwatch.gui.panels.strip import StripPanel
 from braggwatch.gui.panels.tuning import TuningPanel
 from braggwatch.gui.pulse import Pulse
 from braggwatch.gui.window import Window
+from braggwatch.processing.uniform_bins import count_in_bins
 
 View = TypeVar("View", bound=Panel)
 
@@ -93,6 +94,8 @@ class Composition:
 
     def open(self) -> None:
         """Show the window as it was left, and begin to draw."""
+        # The one kernel that this thread calls is loaded now: later it would wait until other threads have theirs.
+        count_in_bins([0.5], 1, 0.0, 1.0)
         self.window.restore()
         self.window.show()
         self.pulse.start()
