@@ -14,6 +14,7 @@ from braggwatch.gui.controllers.health import HealthController
 from braggwatch.gui.controllers.hits import HitsController
 from braggwatch.gui.controllers.image import ImageController
 from braggwatch.gui.controllers.ledger import LedgerController
+from braggwatch.gui.controllers.merging import MergingController
 from braggwatch.gui.controllers.orientations import OrientationsController
 from braggwatch.gui.controllers.peakogram import PeakogramController
 from braggwatch.gui.controllers.powder import PowderController
@@ -35,6 +36,7 @@ from braggwatch.gui.panels.health import HealthPanel
 from braggwatch.gui.panels.hits import HitsPanel
 from braggwatch.gui.panels.image import ImagePanel
 from braggwatch.gui.panels.ledger import LedgerPanel
+from braggwatch.gui.panels.merging import MergingPanel
 from braggwatch.gui.panels.orientations import OrientationsPanel
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.panels.peakogram import PeakogramPanel
@@ -60,6 +62,7 @@ class Composition:
         self.complaints = Complaints(monitor)
         self._earlier = EarlierShots(monitor)
         strip, image, tuning, hits = StripPanel(), ImagePanel(), TuningPanel(), HitsPanel()
+        headline = HeadlinePanel()
         self._image, self._tuning = ImageController(monitor, image), TuningController(monitor, tuning)
         self._tuning.trial_peaks.connect(self._image.set_trial_peaks)
         self._tuning.trial_cleared.connect(self._image.clear_trial_peaks)
@@ -70,10 +73,11 @@ class Composition:
             _with(CellsPanel(), CellsController, monitor),
             _with(CrystalPanel(), CrystalController, monitor),
             _with(FilmStripPanel(), FilmStripController, monitor),
-            _with(HeadlinePanel(), HeadlineController, monitor),
+            _with(headline, HeadlineController, monitor),
             _with(HealthPanel(), HealthController, monitor),
             _with(hits, HitsController, monitor),
             _with(LedgerPanel(), LedgerController, monitor),
+            _with(MergingPanel(), MergingController, monitor),
             _with(OrientationsPanel(), OrientationsController, monitor),
             _with(PeakogramPanel(), PeakogramController, monitor),
             _with(PowderPanel(), PowderController, monitor),
@@ -86,6 +90,7 @@ class Composition:
         strip.theme_wanted.connect(self.window.menus.by_name["light"].toggle)
         strip.help_wanted.connect(self.window.overview.toggle)
         hits.folder_wanted.connect(self._open_folder)
+        headline.data_set_clicked.connect(lambda: self.window.docks.show(MergingPanel.name))
         add_image_actions(self.window.menus, image)
         self.pulse = Pulse(monitor, link, self.complaints)
         self.pulse.use(self.panels)

@@ -31,6 +31,11 @@ class Correspondence:
         self._changing: Callable[[Changed], None] | None = None
         """Who waits for the change that is under way."""
 
+    @property
+    def change_problem(self) -> str:
+        """Why settings cannot be changed, as a sentence; empty where they can, or before a processor was heard."""
+        return "" if self._control is None else self._control.refusal
+
     def ask(self, request: Request, then: Callable[[Answer], None]) -> None:
         """Ask the archive; to be called by the window."""
         self._questions.append((request, then))

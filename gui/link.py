@@ -87,6 +87,11 @@ class Link:
         """Ask the archive; `then` is among the answers that `take` returns later, whatever happens."""
         self._correspondence.ask(request, then)
 
+    @property
+    def change_problem(self) -> str:
+        """Why settings cannot be changed, as a sentence; empty where they can, or before a processor was heard."""
+        return self._correspondence.change_problem
+
     def change(self, change: Change, then: Callable[[Changed], None]) -> None:
         """Ask for other settings; `then` is among the answers that `take` returns later, whatever happens."""
         self._correspondence.change(change, then)

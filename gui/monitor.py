@@ -48,6 +48,10 @@ _FOLLOWED: dict[Follow, tuple[ImageKind, ...]] = {
 class Outbox(Protocol):
     """The way to the processor. Nothing here waits: answers come later, in the window's thread."""
 
+    @property
+    def change_problem(self) -> str:
+        """Why settings cannot be changed, as a sentence; empty where they can, or that is not known yet."""
+
     def ask(self, request: Request, then: Callable[[Answer], None]) -> None:
         """Ask the archive."""
 

@@ -52,7 +52,7 @@ _CONTROL_ROOM = _column(
             (
                 _column(
                     (_tabs("cells", "orientations"), 36),
-                    (_tabs("resolution", "peakogram"), 28),
+                    (_tabs("resolution", "peakogram", "merging"), 28),
                     (_tabs("powder", "crystal", "residuals"), 36),
                 ),
                 30,
@@ -71,7 +71,7 @@ _SMALL_CONTROL_ROOM = _column(
             (
                 _column(
                     (_tabs("cells", "orientations", "crystal"), 50),
-                    (_tabs("resolution", "peakogram", "powder"), 50),
+                    (_tabs("resolution", "peakogram", "powder", "merging"), 50),
                 ),
                 32,
             ),
@@ -85,9 +85,9 @@ _TUNING = _row(
     (_column((_tabs("tuning"), 75), (_tabs("headline", "ledger", "health"), 25)), 34),
 )
 _QUALITY = _row(
-    (_column((_tabs("cells"), 60), (_tabs("resolution", "peakogram"), 40)), 36),
-    (_column((_tabs("orientations"), 50), (_tabs("residuals"), 50)), 30),
-    (_column((_tabs("powder", "image"), 55), (_tabs("crystal", "hits", "headline"), 45)), 34),
+    (_column((_tabs("cells"), 55), (_tabs("resolution", "peakogram"), 45)), 29),
+    (_column((_tabs("merging"), 62), (_row((_tabs("orientations"), 50), (_tabs("residuals"), 50)), 38)), 39),
+    (_column((_tabs("powder", "image"), 50), (_tabs("crystal", "hits", "headline"), 50)), 32),
 )
 
 PRESETS = ("control room", "tuning", "quality")

@@ -30,7 +30,8 @@ class ControlClient(Closing):
         """`feed` is the address at which the feed is heard, `control` what its header says; nothing is opened yet."""
         self._address = control
         self._patience = patience
-        self._refusal = _why_not(feed, control)
+        self.refusal = _why_not(feed, control)
+        """Why nothing can be changed from here, as a sentence; empty where it can."""
         self._refused: Changed | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
@@ -44,8 +45,8 @@ class ControlClient(Closing):
     def ask(self, change: Change) -> None:
         """Ask for a change; the answer to one asked for before, if it is still due, is not waited for any more."""
         self._forget()
-        if self._refusal:
-            self._refused = Changed(0, self._refusal)
+        if self.refusal:
+            self._refused = Changed(0, self.refusal)
             return
         self._context = self._context or zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)

@@ -6,6 +6,7 @@ from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.numbers import STALE_S
 
 SHOWN_EVERY_S = 1.0
+LONGEST_S = 1e8
 
 
 class Ageing:
@@ -62,6 +63,14 @@ class Ageing:
         if self.over:
             return False
         return max(self.frame_age or 0.0, self.silence or 0.0) > STALE_S or self.monitor.link == "gone"
+
+    def since(self, moment: float) -> float:
+        """Return how many s ago a moment was, in s since 1970 by the processor's clock; 0 where that is unknown."""
+        status, silence = self.monitor.status, self.silence
+        if status is None or silence is None:
+            return 0.0
+        passed = status.time + silence - moment
+        return min(passed, LONGEST_S) if passed > 0 else 0.0
 
     def set_stale(self) -> None:
         """Note that something has changed."""

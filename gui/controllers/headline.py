@@ -8,9 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from braggwatch.gui.controllers.ageing import Ageing
+from braggwatch.gui.controllers.merging_wording import FEW, OLD_S, forecast_words, quality_words, target_words
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.newest import newest_first
 from braggwatch.gui.numbers import age, duration, margin, number, of
+from braggwatch.gui.plausible_merge import count_of, plausible_forecast, plausible_shell, plausible_target
 from braggwatch.streamer.feed_messages import Rate, Rates
 
 
@@ -32,11 +34,25 @@ class Headline:
     meaning: str
 
 
+@dataclass(frozen=True)
+class DataSet:
+    """How good the merged data are, and when they will do: the longest text first."""
+
+    quality: tuple[str, ...]
+    forecast: tuple[str, ...]
+    tone: str
+    """Of the forecast: name of a field of `Theme`."""
+    meaning: str
+
+
 class HeadlineView(Protocol):
     """What the controller asks of its panel."""
 
     clicked: Any
     """With the place of the headline."""
+
+    def show_data_set(self, data_set: DataSet | None) -> None:
+        """Show it below the headlines; None: nothing is merged."""
 
     def show_headlines(self, headlines: list[Headline]) -> None:
         """Show them below each other, or beside each other where there is more room."""
@@ -49,6 +65,7 @@ class HeadlineController(Ageing):
         """Measure ages with `clock`, in s."""
         super().__init__(monitor, clock)
         self._view = view
+        monitor.merging_changed.connect(self.set_stale)
         view.clicked.connect(self.select_hits)
 
     def refresh(self) -> None:
@@ -65,6 +82,26 @@ class HeadlineController(Ageing):
                 self._headline("MULTI-LATTICE", rates.multi_lattice, "multi_lattice", "no indexed shot",
                                f"Shots with two or more lattices, of the indexed ones, {look_back}"),
             ]
+        )  # fmt: skip
+
+        self._view.show_data_set(self._data_set())
+
+    def _data_set(self) -> DataSet | None:
+        merging = self.monitor.merging
+        n = None if merging is None else count_of(merging.n_crystals)
+        if merging is None or not n:
+            return None
+        outer, whole = plausible_shell(merging.outer), plausible_shell(merging.whole)
+        if outer is None and whole is None:
+            return None
+        elapsed = 0.0 if self.over else self.since(merging.time)
+        words = forecast_words(plausible_forecast(merging), elapsed, over=self.over, n_crystals=n)
+        quality = quality_words(outer, whole, few=n < FEW)
+        aim = ". ".join((quality[0], words.texts[0], target_words(plausible_target(merging))[0]))
+        return DataSet(
+            quality[2:], words.texts, "quiet" if elapsed > OLD_S else words.tone,
+            f"{aim}.\nCC½ of the outermost shell to the target's resolution, and completeness. A click opens the panel "
+            "Merging.",
         )  # fmt: skip
 
     def select_hits(self, place: int) -> None:

@@ -22,9 +22,12 @@ def as_tables(values: Values) -> dict[str, dict[str, Any]]:
 class SettingsChanges:
     """One question at a time, and what was in force before each change that was granted."""
 
-    def __init__(self, monitor: Monitor, say: Callable[[str], None], changed: Callable[[], None]) -> None:
-        """`say` takes a line about how it went; `changed` is called when `pending` or `undoable` is another."""
-        self._monitor, self._say, self._changed = monitor, say, changed
+    def __init__(self, monitor: Monitor, say: Callable[[str], None], changed: Callable[[], None], *, by: str) -> None:
+        """`say` takes a line about how it went; `changed` is called when `pending` or `undoable` is another.
+
+        `by`: who asks, for the record.
+        """
+        self._monitor, self._say, self._changed, self._by = monitor, say, changed, by
         self.pending = False
         """Whether an answer is waited for."""
         self._before: list[Values] = []
@@ -68,5 +71,5 @@ class SettingsChanges:
             self._say(line)
             self._changed()
 
-        self._monitor.outbox.change(Change(as_tables(values), by="the tuning panel"), answered)
+        self._monitor.outbox.change(Change(as_tables(values), by=self._by), answered)
         self._changed()

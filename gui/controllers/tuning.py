@@ -33,7 +33,7 @@ class TuningController:
         self._monitor, self._view = monitor, view
         self.stale = True
         self._tuner = Tuner(self._mark)
-        self._changes = SettingsChanges(monitor, view.show_line, self._mark)
+        self._changes = SettingsChanges(monitor, view.show_line, self._mark, by="the tuning panel")
         self._fields: dict[Name, TunedField] = {}
         self._in_force: dict[Name, Value] = {}
         self._text: str | None = None

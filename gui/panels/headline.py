@@ -1,15 +1,18 @@
 """Large numbers: hitting or not, indexing or not."""
 
+from collections.abc import Sequence
+
 from PyQt5.QtCore import QEvent, QPoint, QRectF, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QToolTip
 
 from braggwatch.gui import style
-from braggwatch.gui.controllers.headline import Headline
+from braggwatch.gui.controllers.headline import DataSet, Headline
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.theme import SPACE, TITLE_PX, Theme
 
 LARGEST_PX = 64
+_LEAST_DATA_SET_PX, _LARGEST_DATA_SET_PX = 16, 30
 SMALLEST_PX = 14
 _UNIT = 0.5
 """Size of the unit, of that of the digits."""
@@ -20,6 +23,11 @@ _SMALL = TITLE_PX + 6.0
 """Height of title and last line, px."""
 _LEAST_TALL, _LEAST_TITLED = 96, 40
 """px that a number needs for three lines, and for two."""
+_DATA_SET_SHARE = 0.26
+"""Of the height, for the data set below the numbers."""
+_LEAST_DATA_SET, _MOST_DATA_SET = 20.0, 104.0
+_LEAST_WITH_DATA_SET = 100
+"""px of height that a dock needs for numbers and data set, unless it is wide."""
 _WIDEST = "100.0"
 """Digits keep their size while the value changes."""
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -32,10 +40,12 @@ class HeadlinePanel(Panel):
     title = "Now"
 
     clicked = pyqtSignal(int)
+    data_set_clicked = pyqtSignal()
 
     def __init__(self) -> None:
         super().__init__()
         self.headlines: tuple[Headline, ...] = ()
+        self.data_set: DataSet | None = None
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
     def set_theme(self, theme: Theme) -> None:
@@ -47,6 +57,12 @@ class HeadlinePanel(Panel):
         """Show them."""
         if tuple(headlines) != self.headlines:
             self.headlines = tuple(headlines)
+            self.update()
+
+    def show_data_set(self, data_set: DataSet | None) -> None:
+        """Show it below the headlines; None: nothing is merged."""
+        if data_set != self.data_set:
+            self.data_set = data_set
             self.update()
 
     def digits_px(self) -> int:
@@ -71,7 +87,35 @@ class HeadlinePanel(Panel):
                 self._paint_compact(painter, headline, room)
             else:
                 self._paint_tall(painter, headline, room)
+        if self.data_set is not None and self._has_room_for_data_set():
+            self._paint_data_set(painter, self.data_set)
         painter.end()
+
+    def _paint_data_set(self, painter: QPainter, data_set: DataSet) -> None:
+        """Title, quality and forecast below each other; without the title, or in one line, where there is no room."""
+        room = self._data_set_place()
+        painter.fillRect(QRectF(room.left(), room.top() - SPACE / 4, room.width(), 1), QColor(self.theme.line))
+        if room.height() < 2 * _SMALL:
+            texts = (*(f"{q} · {f}" for q in data_set.quality for f in data_set.forecast), *data_set.forecast[-1:])
+            self._text(painter, _fitting(texts, TITLE_PX, room.width()), data_set.tone, TITLE_PX, room)
+            return
+        if room.height() >= 4 * _SMALL:
+            self._text(painter, "DATA SET", "quiet", TITLE_PX, QRectF(room.left(), room.top(), room.width(), _SMALL),
+                       bold=True)  # fmt: skip
+            room.setTop(room.top() + _SMALL)
+        half = room.height() / 2
+        px = int(min(half / _LEADING, _LARGEST_DATA_SET_PX))
+        widest = max(_advance(texts[0], 100) for texts in (data_set.quality, data_set.forecast)) / 100
+        px = max(min(px, int(room.width() / widest)), min(px, _LEAST_DATA_SET_PX))
+        for i, (texts, tone) in enumerate(((data_set.quality, "text"), (data_set.forecast, data_set.tone))):
+            line = QRectF(room.left(), room.top() + i * half, room.width(), half)
+            self._text(painter, _fitting(texts, px, line.width()), tone, px, line, bold=True)
+
+    def _data_set_place(self) -> QRectF:
+        """Return where the data set is drawn: at the bottom."""
+        inside = QRectF(self.rect()).adjusted(SPACE, SPACE / 2, -SPACE, -SPACE / 2)
+        inside.setTop(inside.bottom() - min(max(_DATA_SET_SHARE * inside.height(), _LEAST_DATA_SET), _MOST_DATA_SET))
+        return inside
 
     def _paint_tall(self, painter: QPainter, headline: Headline, room: QRectF) -> None:
         """Title, number with its margin, and what was divided, below each other."""
@@ -129,6 +173,8 @@ class HeadlinePanel(Panel):
         """Return where each one is drawn: below each other, or beside each other where the dock is wide."""
         n = max(len(self.headlines), 1)
         inside = QRectF(self.rect()).adjusted(SPACE, SPACE / 2, -SPACE, -SPACE / 2)
+        if self.data_set is not None and self._has_room_for_data_set():
+            inside.setBottom(self._data_set_place().top() - SPACE / 2)
         beside = inside.width() > 2.2 * inside.height()
         wide = inside.width() / n if beside else inside.width()
         high = inside.height() if beside else inside.height() / n
@@ -144,15 +190,26 @@ class HeadlinePanel(Panel):
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             place = self._place_at(event.pos())
             text = "" if place is None else f"{self.headlines[place].title}: {self.headlines[place].meaning}"
+            if self._is_on_data_set(event.pos()) and self.data_set is not None:
+                text = self.data_set.meaning
             QToolTip.showText(event.globalPos(), text, self)
             return True
         return super().event(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """Tell which number was clicked."""
+        if event is not None and self._is_on_data_set(event.pos()):
+            self.data_set_clicked.emit()
+            return
         place = self._place_at(event.pos()) if event is not None else None
         if place is not None:
             self.clicked.emit(place)
+
+    def _is_on_data_set(self, point: QPoint) -> bool:
+        return self.data_set is not None and self._has_room_for_data_set() and self._data_set_place().contains(point)
+
+    def _has_room_for_data_set(self) -> bool:
+        return self.height() >= _LEAST_WITH_DATA_SET or self.width() >= 5 * _LEAST_WITH_DATA_SET
 
     def _place_at(self, point: QPoint) -> int | None:
         return next((i for i, room in enumerate(self._places()) if room.contains(point)), None)
@@ -162,3 +219,12 @@ def _fitting_px(width: float) -> float:
     """Return how high digits may be so that the widest number fits with its unit."""
     metrics = QFontMetricsF(style.font(100, bold=True))
     return 100 * width / (metrics.horizontalAdvance(_WIDEST) + _UNIT * metrics.horizontalAdvance(" %"))
+
+
+def _advance(text: str, px: int) -> float:
+    return QFontMetricsF(style.font(px, bold=True)).horizontalAdvance(text)
+
+
+def _fitting(texts: Sequence[str], px: int, width: float) -> str:
+    """Return the first of the texts that fits, or the last."""
+    return next((text for text in texts if _advance(text, px) <= width), texts[-1])

@@ -1,4 +1,4 @@
-"""An axis for 1/d that is labelled with d in Angstrom."""
+"""An axis for 1/d, or 1/d², that is labelled with d in Angstrom."""
 
 import numpy as np
 import pyqtgraph as pg
@@ -14,10 +14,11 @@ _PX = 30
 
 
 class ResolutionAxis(pg.AxisItem):
-    """Its values are 1/d in 1/Angstrom; its ticks stand at round d."""
+    """Its values are 1/d in 1/Angstrom, or a power of that; its ticks stand at round d."""
 
-    def __init__(self, side: str, label: str) -> None:
+    def __init__(self, side: str, label: str, power: int = 1) -> None:
         super().__init__(side)
+        self._power = power
         self.enableAutoSIPrefix(False)
         self.setLabel(label)
 
@@ -29,11 +30,11 @@ class ResolutionAxis(pg.AxisItem):
         chosen: list[float] = []
         for level in _ROUND:
             for d in level:
-                at = 1.0 / d
+                at = d**-self._power
                 if minVal <= at <= maxVal and all(abs(at - other) >= apart for other in chosen):
                     chosen.append(at)
         return [(apart, sorted(chosen))]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """Return the ticks' texts, Angstrom."""
-        return [f"{1.0 / value:.3g}" if value > 0 else "" for value in values]
+        return [f"{value ** (-1.0 / self._power):.3g}" if value > 0 else "" for value in values]

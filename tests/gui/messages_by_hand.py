@@ -22,6 +22,8 @@ CRYSTAL = CrystalFound(cell=CELL, A=A, n_indexed=30, rmsd_px=0.4)
 class NotingOutbox:
     """Keeps what was asked; `answer` gives the oldest question its answer."""
 
+    change_problem = ""
+
     def __init__(self) -> None:
         self.asked: list[tuple[Request, Callable[[Answer], None]]] = []
         self.changes: list[tuple[Change, Callable[[Changed], None]]] = []

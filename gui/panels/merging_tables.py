@@ -1,0 +1,94 @@
+"""The merge in numbers: facts with their targets, and the shells."""
+
+from PyQt5.QtCore import pyqtSignal
+from PyQt5.QtGui import QResizeEvent
+from PyQt5.QtWidgets import QVBoxLayout, QWidget
+
+from braggwatch.gui.controllers.merging_view import SHELL_HEADS, Fact, ShellLine
+from braggwatch.gui.panels.row_list import Cell, Row, RowList
+from braggwatch.gui.panels.scrolled import Scrolled
+from braggwatch.gui.theme import Theme
+
+_COLUMNS = ((430, (0, 1, 2, 3, 4, 5, 6, 7)), (350, (0, 2, 3, 4, 5, 7)), (270, (0, 2, 3, 5, 7)), (0, (0, 2, 5)))
+"""From which width on, px, which columns are shown."""
+_NARROW = 330
+_HEAD_MEANING = (
+    "Each shell: its limits, Å; different reflections observed; completeness, %; multiplicity; mean I/σ(I); CC½, the "
+    "correlation of two random halves; CC*, the correlation with the truth that this means; R_split, %"
+)
+
+
+class FactList(Scrolled):
+    """Name, value and target of each."""
+
+    def __init__(self) -> None:
+        self.rows = RowList(stretched=1)
+        self._facts: tuple[Fact, ...] = ()
+        super().__init__(self.rows)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        super().set_theme(theme)
+        self.rows.set_theme(theme)
+
+    def show_facts(self, facts: tuple[Fact, ...]) -> None:
+        """Show them."""
+        self._facts = facts
+        self._fill()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Say less where there is little room."""
+        super().resizeEvent(event)
+        self._fill()
+
+    def _fill(self) -> None:
+        self.rows.set_rows([_fact_row(fact, narrow=self.width() < _NARROW) for fact in self._facts])
+
+
+def _fact_row(fact: Fact, *, narrow: bool) -> Row:
+    meaning = f"{fact.name}: {fact.value}\n{fact.meaning}"
+    name, value = Cell(fact.name, "quiet"), Cell((narrow and fact.short) or fact.value, fact.tone)
+    if fact.target:
+        return Row((name, value, Cell(fact.target, "quiet")), f"{meaning}\nTarget: {fact.target}")
+    return Row((name, value), meaning)
+
+
+class ShellTable(QWidget):
+    """A row a shell, and one for all."""
+
+    shell_clicked = pyqtSignal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = RowList(stretched=0, right=range(1, len(SHELL_HEADS)))
+        self.rows.clicked.connect(lambda key: self.shell_clicked.emit(int(key)))
+        self._lines: tuple[ShellLine, ...] = ()
+        self._body = Scrolled(self.rows)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._body)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take other colours."""
+        self.rows.set_theme(theme)
+        self._body.set_theme(theme)
+
+    def show_table(self, lines: tuple[ShellLine, ...]) -> None:
+        """Show the shells; the last line is that of all."""
+        self._lines = lines
+        self._fill()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Show as many columns as there is room for."""
+        super().resizeEvent(event)
+        self._fill()
+
+    def _fill(self) -> None:
+        chosen = next(columns for width, columns in _COLUMNS if self.width() >= width)
+        rows = [Row(tuple(Cell(SHELL_HEADS[i], "quiet") for i in chosen), _HEAD_MEANING)]
+        last = len(self._lines) - 1
+        for place, line in enumerate(self._lines):
+            cells = tuple(Cell(line.texts[i], bold=place == last) for i in chosen)
+            which = "of all" if place == last else "that diffract to this shell"
+            rows.append(Row(cells, f"{line.meaning}\nClick to see the indexed shots {which}.", key=str(place)))
+        self.rows.set_rows(rows)

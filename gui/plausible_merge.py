@@ -1,0 +1,119 @@
+"""What a message about the merge says, without what cannot be. Free of Qt."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from braggwatch.processing.forecast import Forecast, Target
+from braggwatch.processing.merge_statistics import Shell
+from braggwatch.streamer.merge_messages import Merging
+
+F64 = NDArray[np.float64]
+
+FINEST, COARSEST = 0.05, 1e4
+"""Angstrom; no resolution lies beyond."""
+MOST = 10**15
+"""Nothing is counted further."""
+_LONGEST_S = 1e8
+_LATEST = 1e11
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """How the merge came to where it is, as arrays ``(n,)`` by time; NaN where a number is unknown."""
+
+    time: F64
+    """s since 1970."""
+    n_crystals: F64
+    cc_half: F64
+    outer_cc_half: F64
+    completeness: F64
+
+
+def number(value: float | None, low: float, high: float) -> float | None:
+    """Return a number that lies within limits; None for any other."""
+    return value if value is not None and low <= value <= high else None
+
+
+def count_of(n: int) -> int | None:
+    """Return a number of things; None for what cannot be one."""
+    return n if 0 <= n <= MOST else None
+
+
+def spacing(d: float | None) -> float | None:
+    """Return a resolution, Angstrom; None for what cannot be one."""
+    return number(d, FINEST, COARSEST)
+
+
+def plausible_shell(shell: Shell | None) -> Shell | None:
+    """Return a shell with None for every number that cannot be; None where its limits make no sense."""
+    if shell is None or spacing(shell.d_min) is None or not shell.d_max > shell.d_min:
+        return None
+    return replace(
+        shell,
+        n_possible=count_of(shell.n_possible) or 0,
+        n_unique=count_of(shell.n_unique) or 0,
+        n_observations=count_of(shell.n_observations) or 0,
+        n_pairs=count_of(shell.n_pairs) or 0,
+        completeness=number(shell.completeness, 0, 1),
+        multiplicity=number(shell.multiplicity, 0, 1e9),
+        snr=number(shell.snr, -1e6, 1e6),
+        cc_half=number(shell.cc_half, -1, 1),
+        cc_half_error=number(shell.cc_half_error, 0, 2),
+        cc_star=number(shell.cc_star, 0, 1),
+        r_split=number(shell.r_split, 0, 1e4),
+    )
+
+
+def plausible_shells(merging: Merging) -> list[Shell]:
+    """Return the shells that make sense, low resolution first."""
+    shells = [found for shell in merging.shells if (found := plausible_shell(shell)) is not None]
+    return sorted(shells, key=lambda shell: -shell.d_min)
+
+
+def plausible_target(merging: Merging) -> Target | None:
+    """Return the target; None where there is none, or its resolution cannot be."""
+    target = merging.target
+    return target if target is not None and spacing(target.d_min) is not None else None
+
+
+def plausible_forecast(merging: Merging) -> Forecast | None:
+    """Return the forecast, an unknown one where its numbers contradict each other; None where there is none."""
+    found = merging.forecast
+    if found is None:
+        return None
+    seconds, low, high = (number(value, 0, _LONGEST_S) for value in (found.seconds, found.low, found.high))
+    if found.state == "ahead" and (seconds is None or (low or 0.0) > seconds or (high or math.inf) < seconds):
+        return Forecast("unknown")
+    return replace(
+        found, seconds=seconds, low=low, high=high, crystals=number(found.crystals, 0, MOST),
+        completeness_limit=number(found.completeness_limit, 0, 1),
+    )  # fmt: skip
+
+
+def plausible_time(time: float) -> float | None:
+    """Return a moment, s since 1970; None for what cannot be one."""
+    return number(time, 0, _LATEST)
+
+
+def plausible_moments(merging: Merging) -> Moments:
+    """Return the moments that have a time and a number of crystals, oldest first."""
+    rows = [
+        (moment.time, moment.n_crystals, _cc(moment.cc_half), _cc(moment.outer_cc_half), _share(moment.completeness))
+        for moment in merging.moments
+        if plausible_time(moment.time) is not None and count_of(moment.n_crystals) is not None
+    ]
+    columns = np.array(sorted(rows, key=lambda row: row[0]), np.float64).reshape(-1, 5).T
+    return Moments(*columns)
+
+
+def _cc(value: float | None) -> float:
+    known = number(value, -1, 1)
+    return math.nan if known is None else known
+
+
+def _share(value: float | None) -> float:
+    known = number(value, 0, 1)
+    return math.nan if known is None else known
