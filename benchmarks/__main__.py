@@ -19,6 +19,7 @@ SECTIONS = (
     ("Merging", "merging"),
     ("Merging beside the hub", "live_merge"),
     ("Unpacking", "decode"),
+    ("Calibration", "calibration"),
     ("Whole pipeline, one core", "pipeline"),
     ("Dumping", "dump"),
     ("Streams", "streams"),

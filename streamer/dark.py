@@ -65,7 +65,7 @@ def take_dark(
     unpacked, or are not as the first one, are counted and left out. `progress` is told how many are in. Raises
     ValueError where no frame could be used.
     """
-    taker = _Taker(n_frames, progress)
+    taker = FrameAverager(n_frames, progress)
     try:
         poller = zmq.Poller()
         for socket in source.sockets:
@@ -81,7 +81,7 @@ def take_dark(
     return taker.result()
 
 
-class _Taker:
+class FrameAverager:
     """Gathers frames by eights, and lets two threads unpack them and work them in."""
 
     def __init__(self, n_frames: int | None, progress: Callable[[int], None]) -> None:
