@@ -33,6 +33,8 @@ def show(
         str | None,
         typer.Option(help="Without a settings file: your crystal's cell, such as '79.2 79.2 38.0 90 90 90 P43212'."),
     ] = None,
+    source: Source = [],  # noqa: B006 (typer's way; it is never changed)
+    set_: Overrides = [],  # noqa: B006
 ) -> None:
     """Print the complete settings in force, defaults included, with the meaning and unit of each.
 
@@ -40,7 +42,7 @@ def show(
     Without a cell, hits are found and dumped but not indexed.
     """
     if settings is not None:
-        in_force = read_settings(settings).settings
+        in_force = read_settings(settings, set_, source).settings
     elif cell is not None:
         in_force = parse_settings({"chain": {"stages": [*_FIND, "index", "dump:indexed"]}, "index": {"cell": cell}})
     else:
