@@ -26,7 +26,7 @@ def caption(monitor: Monitor, shot: ShotImage) -> tuple[str, ...]:
         said(result.resolution, "Å", 2) if result.resolution is not None else "",
         _which(monitor),
         _run(monitor, shot),
-        monitor.borrowed_geometry(shot),
+        monitor.geometries.borrowed(shot),
         _when(monitor, shot),
     ]
     return tuple(part for part in parts if part)

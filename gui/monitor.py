@@ -1,26 +1,17 @@
 """Everything that the window knows, and which shot it shows. Free of Qt; all of it belongs to one thread."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol, get_args
+from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
 
 from psygnal import Signal
 
 from braggwatch.gui.geometries import Geometries
 from braggwatch.gui.hit_columns import HitColumns
+from braggwatch.gui.outbox import Outbox
 from braggwatch.gui.shot_key import ShotKey
 from braggwatch.gui.shot_memory import ShotMemory
 from braggwatch.processing.detector import Detector
-from braggwatch.streamer.archive_messages import (
-    MAX_TAGGED,
-    Answer,
-    Hits,
-    HitsWanted,
-    Refusal,
-    Request,
-    Shot,
-    ShotWanted,
-)
-from braggwatch.streamer.control_messages import Change, Changed
+from braggwatch.streamer.archive_messages import MAX_TAGGED, Answer, Hits, HitsWanted, Refusal, Shot, ShotWanted
 from braggwatch.streamer.feed_messages import Finished, History, LastShots, Message, Status
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.picture_messages import (
@@ -43,20 +34,6 @@ _FOLLOWED: dict[Follow, tuple[ImageKind, ...]] = {
     "hit": ("hit", "indexed"),
     "indexed": ("indexed",),
 }
-
-
-class Outbox(Protocol):
-    """The way to the processor. Nothing here waits: answers come later, in the window's thread."""
-
-    @property
-    def change_problem(self) -> str:
-        """Why settings cannot be changed, as a sentence; empty where they can, or that is not known yet."""
-
-    def ask(self, request: Request, then: Callable[[Answer], None]) -> None:
-        """Ask the archive."""
-
-    def change(self, change: Change, then: Callable[[Changed], None]) -> None:
-        """Ask for other settings."""
 
 
 class Monitor:
@@ -112,7 +89,8 @@ class Monitor:
         """The shots that the user has chosen; empty while the view is live."""
         self.position = 0
         """Which of `selection` is shown."""
-        self._geometries = Geometries()
+        self.geometries = Geometries()
+        """Those of earlier runs too."""
         self.remembered = ShotMemory()
         """The last shots that came with their pixels, blanks among them, oldest first."""
         self._newest: dict[ImageKind, ShotImage] = {}
@@ -174,7 +152,7 @@ class Monitor:
 
     def _take_geometry(self, message: Geometry) -> None:
         try:
-            detector = self._geometries.add(message)
+            detector = self.geometries.add(message)
         except ValueError as error:
             self.said.emit(f"the geometry that the processor sent makes no sense: {error}")
             return
@@ -192,22 +170,6 @@ class Monitor:
         """Remember a shot of before, if there is room for it; what is shown stays."""
         if self.remembered.insert(image):
             self.remembered_changed.emit(image)
-
-    def detector_for(self, shot: ShotImage) -> Detector | None:
-        """Return the geometry of a shot's run, or where that is not known the present one (`borrowed_geometry`)."""
-        own = self._geometries.of(shot.result.series)
-        return self.detector if own is None else own
-
-    def detector_of(self, series: str) -> Detector | None:
-        """Return the geometry of a run; None where it is not known."""
-        return self._geometries.of(series)
-
-    def borrowed_geometry(self, shot: ShotImage) -> str:
-        """Return whose geometry stands in for that of a shot's run, as words; empty where its own is known, or none."""
-        present = self.geometry
-        if present is None or present.shape != tuple(shot.shape) or self.detector_of(shot.result.series) is not None:
-            return ""
-        return f"geometry of run {present.run}"
 
     def ask_for_hits(self) -> None:
         """Ask for the hits that are new, and go on asking until there are no more; a call meanwhile does nothing."""

@@ -162,12 +162,12 @@ class CrystalController:
     def _detector(self) -> Detector | None:
         """The geometry, where it can be that of the shot: its pixels are as many."""
         shot = self._monitor.shot
-        detector = None if shot is None else self._monitor.detector_for(shot)
+        detector = None if shot is None else self._monitor.geometries.of_shot(shot)
         return detector if shot is not None and detector is not None and detector.shape == tuple(shot.shape) else None
 
     def _borrowed(self) -> str:
         shot = self._monitor.shot
-        return "" if shot is None else self._monitor.borrowed_geometry(shot)
+        return "" if shot is None else self._monitor.geometries.borrowed(shot)
 
     def _crystal(self, result: Result, peaks: NDArray[Any], chosen: int) -> CrystalPicture:
         crystal, detector = result.crystals[chosen], self._detector()

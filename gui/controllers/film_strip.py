@@ -73,12 +73,12 @@ class FilmStripController:
         self._pictures |= self._maker.take()
         self._pictures = {key: self._pictures[key] for key in shots if key in self._pictures}
         wanted = [shot for key, shot in shots.items() if key not in self._pictures and shot.payload]
-        self._maker.want((shot, on) for shot in wanted if (on := self._monitor.detector_for(shot)) is not None)
+        self._maker.want((shot, on) for shot in wanted if (on := self._monitor.geometries.of_shot(shot)) is not None)
         shown = self._monitor.in_view
         self._keys = tuple(shots)
         self._view.set_films(
             [
-                _film(key, shot, self._pictures.get(key), key == shown, self._monitor.borrowed_geometry(shot))
+                _film(key, shot, self._pictures.get(key), key == shown, self._monitor.geometries.borrowed(shot))
                 for key, shot in shots.items()
             ]
         )

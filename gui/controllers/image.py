@@ -206,7 +206,7 @@ class ImageController:
 
     def _prepare(self, shot: ShotImage) -> None:
         monitor = self._monitor
-        detector = monitor.detector_for(shot)
+        detector = monitor.geometries.of_shot(shot)
         wanted = (shot, detector, self._predict, monitor.settings if self._predict else None)
         if len(wanted) == len(self._asked) and all(a is b for a, b in zip(wanted, self._asked, strict=True)):
             return

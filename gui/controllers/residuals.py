@@ -109,7 +109,7 @@ class ResidualsController:
         self._view.show_map(self._map([self._parts[name] for name in self._shown]))
 
     def _add(self, result: Result, detector: Detector) -> None:
-        if self._monitor.detector_of(result.series) is not detector:
+        if self._monitor.geometries.of(result.series) is not detector:
             self._n_others += 1
             return
         try:
