@@ -20,7 +20,8 @@ from PyQt5.QtWidgets import (
 from braggwatch.gui import style
 from braggwatch.gui.controllers.merging_view import MergingShown, ShellQuantity, TargetShown
 from braggwatch.gui.panels.fitting_label import FittingLabel
-from braggwatch.gui.panels.merging_plots import ProgressPlot, ShellsPlot
+from braggwatch.gui.panels.merging_progress import ProgressPlot
+from braggwatch.gui.panels.merging_shells import ShellsPlot
 from braggwatch.gui.panels.merging_tables import FactList, ShellTable
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.panels.scrolled import Scrolled
@@ -204,13 +205,13 @@ class MergingPanel(Panel):
 
     def chosen(self) -> dict[str, str]:
         """Return which statistic is drawn, and against what."""
-        return {"shells": self.shells.quantity, "progress": self.progress.axes.name}
+        return {"shells": self.shells.quantity, "progress": self.progress.choice.name}
 
     def choose(self, chosen: Mapping[str, str]) -> None:
         """Draw what was drawn at the last start."""
         if chosen.get("shells") in get_args(ShellQuantity):
-            self.shells.quantities.choose(chosen["shells"])
-        self.progress.axes.choose(chosen.get("progress", ""))
+            self.shells.choice.choose(chosen["shells"])
+        self.progress.choice.choose(chosen.get("progress", ""))
 
     def sizeHint(self) -> QSize:
         """Return a size at which everything is seen."""

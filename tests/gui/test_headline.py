@@ -1,6 +1,7 @@
 """The large numbers."""
 
 import pytest
+from merging_by_hand import changed, merged
 from messages_by_hand import NotingOutbox, hit_row, hits
 from numbers_by_hand import T0, rate, rates, status
 from PyQt5.QtCore import QPoint, Qt
@@ -10,6 +11,7 @@ from braggwatch.gui.controllers.headline import HeadlineController
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.panels.headline import HeadlinePanel
 from braggwatch.gui.theme import DARK, LIGHT
+from braggwatch.processing.forecast import Forecast
 from braggwatch.streamer.feed_messages import Finished, Rates
 from braggwatch.streamer.messages import State
 
@@ -106,3 +108,45 @@ def test_numbers_are_drawn_in_their_colour_in_both_themes(now: Now) -> None:
         image = now.view.grab().toImage()
         colours = {image.pixelColor(x, y).name() for x in range(0, 300, 2) for y in range(0, 450, 2)}
         assert {theme.hit.lower(), theme.indexed.lower(), theme.multi_lattice.lower()} <= colours
+
+
+def test_where_crystals_are_merged_the_data_set_and_when_it_is_done_stand_below(now: Now) -> None:
+    now.monitor.take([status()])
+    now.controller.refresh()
+    assert now.view.data_set is None
+    message = changed(merged(), forecast=Forecast("ahead", 720.0, 480.0, 1140.0))
+    now.monitor.take([status(time=message.time + 60), message])
+    now.controller.refresh()
+    shown = now.view.data_set
+    assert shown is not None and message.outer is not None and message.outer.cc_half is not None
+    assert shown.quality[0].startswith(f"CC½ {message.outer.cc_half - 0.005:.2f} · ")
+    assert shown.quality[0].endswith(" % complete")
+    assert (shown.forecast[0], shown.tone) == ("Done in about 11 min (7–18 min)", "quiet")
+    now.monitor.take([status(time=message.time), changed(message, n_crystals=30)])
+    now.controller.refresh()
+    assert now.view.data_set is not None
+    assert now.view.data_set.quality[0].endswith(" so far")
+    now.monitor.take([changed(message, n_crystals=0, overall=None, outer=None, whole=None, problem="none")])
+    now.controller.refresh()
+    assert now.view.data_set is None
+
+
+def test_the_data_set_takes_its_room_from_the_numbers_and_a_click_on_it_is_told(now: Now, qtbot: QtBot) -> None:
+    now.monitor.take([status()])
+    now.controller.refresh()
+    told: list[str] = []
+    now.view.data_set_clicked.connect(lambda: told.append("data set"))
+    now.view.clicked.connect(lambda place: told.append(str(place)))
+    for width, height, has_room in ((300, 450, True), (260, 180, True), (900, 90, True), (140, 84, False)):
+        now.view.resize(width, height)
+        now.view.show_data_set(None)
+        before = now.view.digits_px()
+        now.monitor.take([merged()])
+        now.controller.refresh()
+        assert now.view.digits_px() <= before
+        assert not now.view.grab().isNull()
+        qtbot.mouseClick(now.view, Qt.MouseButton.LeftButton, pos=QPoint(20, height - 10))
+        assert (told[-1] == "data set") == has_room
+    now.view.resize(300, 450)
+    qtbot.mouseClick(now.view, Qt.MouseButton.LeftButton, pos=QPoint(20, 40))
+    assert told[-1] == "0"

@@ -100,12 +100,12 @@ def test_the_curves_are_the_messages_numbers(show: Show) -> None:
         view.progress.completeness.yData, [moment.completeness or 0 for moment in message.moments]
     )
     assert set(view.progress.completeness_target.yData) == {0.99}
-    view.progress.axes.choose("crystals")
+    view.progress.choice.choose("crystals")
     np.testing.assert_allclose(view.progress.completeness.xData, [moment.n_crystals for moment in message.moments])
     np.testing.assert_allclose(view.shells.curve.yData, [shell.cc_half or 0 for shell in message.shells])
     middles = [(shell.d_max**-2 + shell.d_min**-2) / 2 for shell in message.shells]
     np.testing.assert_allclose(view.shells.curve.xData, middles)
-    view.shells.quantities.choose("r_split")
+    view.shells.choice.choose("r_split")
     np.testing.assert_allclose(view.shells.curve.yData, [100 * (shell.r_split or 0) for shell in message.shells])
     ticks = view.shells.plot.plotItem.getAxis("bottom")
     assert ticks.tickStrings([1 / 9, 1 / 16], 1.0, 1.0) == ["3", "4"]
@@ -173,8 +173,8 @@ def test_of_a_record_the_button_is_grey_and_says_why(show: Show) -> None:
 
 def test_what_is_drawn_is_remembered(show: Show) -> None:
     view, _, _ = show(merged())
-    view.shells.quantities.choose("snr")
-    view.progress.axes.choose("crystals")
+    view.shells.choice.choose("snr")
+    view.progress.choice.choose("crystals")
     again, _, _ = show(merged())
     again.choose(view.chosen())
     assert again.chosen() == {"shells": "snr", "progress": "crystals"}
@@ -240,8 +240,8 @@ def test_a_message_that_makes_no_sense_does_no_harm(qtbot: QtBot, show: Show) ->
     for message in odd_messages():
         monitor.take([message])
         for n, name in enumerate(("cc_half", "completeness", "snr", "r_split")):
-            view.shells.quantities.choose(name)
-            view.progress.axes.choose(("time", "crystals")[n % 2])
+            view.shells.choice.choose(name)
+            view.progress.choice.choose(("time", "crystals")[n % 2])
             controller.refresh()
             view.grab()
         headline.refresh()
