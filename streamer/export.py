@@ -39,12 +39,18 @@ class Dumps:
     cell: UnitCell | None
     """The first that any of them names."""
     has_reflections: bool
-    d_min: float | None
-    """How far reflections were integrated, Angstrom."""
 
     def geometry(self) -> str:
         """Return the text of a CrystFEL geometry file for these dumps."""
         return geometry_text(self.detector, file=DUMP, adu_per_photon=self.gain)
+
+    def d_min(self) -> float | None:
+        """Return how far reflections were integrated, Angstrom; None where there are none."""
+        limits = []
+        for path in self.paths:
+            with DumpedShots(path) as dump:
+                limits.append(dump.d_min())
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def shots(self, progress: Progress) -> Iterator[tuple[DumpedShots, DumpedShot]]:
         """Give the images of one file after the other, each with its file."""
@@ -103,7 +109,6 @@ def look_through(paths: Sequence[Path]) -> Dumps:
     Raises ImageFileError for what is no dump, ValueError where they are of different geometries.
     """
     n_images, cell, has_reflections = 0, None, False
-    limits: list[float] = []
     first: tuple[Path, Detector, str, float] | None = None
     for path in paths:
         with DumpedShots(path) as dump:
@@ -112,8 +117,6 @@ def look_through(paths: Sequence[Path]) -> Dumps:
             n_images += len(dump)
             cell = cell or dump.cell
             has_reflections = has_reflections or dump.has_reflections
-            if (limit := dump.d_min()) is not None:
-                limits.append(limit)
             text = geometry_text(dump.detector, file=DUMP, adu_per_photon=dump.gain)
             if first is None:
                 first = path, dump.detector, text, dump.gain
@@ -124,7 +127,7 @@ def look_through(paths: Sequence[Path]) -> Dumps:
                 )
     if first is None:
         raise ValueError(f"there are no images in {', '.join(map(str, paths[:3]))}{' …' if len(paths) > 3 else ''} yet")
-    return Dumps(tuple(paths), n_images, first[1], first[3], cell, has_reflections, min(limits, default=None))
+    return Dumps(tuple(paths), n_images, first[1], first[3], cell, has_reflections)
 
 
 def export(
@@ -228,7 +231,7 @@ def _merged(
 ) -> tuple[MergeStatistics, tuple[int, int, int]]:
     if dumps.cell is None:
         raise ValueError("merging needs a space group: the dumps do not say which cell was looked for")
-    d_min = options.d_min or dumps.d_min
+    d_min = options.d_min or dumps.d_min()
     assert d_min is not None, "there are reflections"
     merger = Merger(
         dumps.cell, d_min=d_min, n_shells=options.n_shells, scaling=options.scaling, weighting=options.weighting

@@ -178,7 +178,7 @@ def test_a_merged_mtz_file_and_its_statistics_are_those_of_the_merger(run: Run, 
 
 def test_merging_goes_as_far_as_was_integrated_unless_told_otherwise(run: Run, tmp_path: Path) -> None:
     far = max(float(table.inverse_d.max()) for shot in run.shots for table in shot.reflections)
-    assert look_through(dump_files([run.folder])).d_min == pytest.approx(1 / far)
+    assert look_through(dump_files([run.folder])).d_min() == pytest.approx(1 / far)
     result = export(run.folder, "-f", "merged", "--weighting", "partiality", "-o", tmp_path / "a.mtz")
     assert result.exit_code == 0 and f"– {1 / far:.2f}" in result.stdout.splitlines()[-2]
     resolution = gemmi.read_mtz_file(str(tmp_path / "a.mtz")).resolution_high()
