@@ -42,6 +42,8 @@ class Needed:
     one_of: tuple[tuple[str, str], ...]
     """Tables and keys of which one must be there."""
     message: str
+    stage: str | None = None
+    """The stage that needs it, if it is one."""
 
 
 @dataclass
@@ -65,10 +67,14 @@ class Draft:
         if origin is not None:
             self.origins[table, key] = origin
 
-    def add_stage(self, name: str) -> None:
-        """Put a stage at the chain's end, with a table of its own."""
+    def add_stage(self, wanted: str) -> str:
+        """Put a stage at the chain's end, with a table of its own; return its name, which no other stage has."""
+        name, number = wanted, 2
+        while name in self.document:
+            name, number = f"{wanted}-{number}", number + 1
         self.stages.append(name)
-        self.document.setdefault(name, {})
+        self.document[name] = {}
+        return name
 
     def note(self, text: str, *places: Place) -> None:
         """Say something that the user must know."""

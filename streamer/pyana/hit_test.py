@@ -35,9 +35,8 @@ def add_hit_test(draft: Draft, instance: Instance, target: Target | None, device
             if lost is not None and (name != "negate_hits" or instance.flag(name, False)):
                 draft.note("does nothing without threshold: every shot passes, as in the older tools", lost)
         return None
-    stage = f"hitfind:{instance.name}"
+    stage = draft.add_stage(f"hitfind:{instance.name}")
     put, given = draft.put, instance.options
-    draft.add_stage(stage)
     if min_peaks is not None:
         put(stage, "method", "spots", given["distl_min_peaks"])
         put(stage, "threshold_adu", float(threshold), given["threshold"])

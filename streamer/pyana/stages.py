@@ -49,8 +49,7 @@ class Stages:
         instance, self._unwritten = self._unwritten, None
         if instance is None:
             return
-        stage = f"stream:{instance.name}"
-        self.draft.add_stage(stage)
+        stage = self.draft.add_stage(f"stream:{instance.name}")
         directory, basename = instance.given("integration_dirname"), instance.given("integration_basename")
         self.draft.put(stage, "directory", directory.text if directory else "integration", directory)
         if basename is not None:
@@ -71,7 +70,7 @@ class Stages:
             self._spots_by = tested
             self._searched_with = {key: value for key, (value, _) in target.spots.items()} if target else {}
         if dispatch == "index":
-            self._index(instance, target)
+            self._index(instance, target, tested)
         elif dispatch in ("view", "spots"):
             self._open_window(instance.options["dispatch"])
             if dispatch == "spots" and self._spots_by is None:
@@ -123,8 +122,7 @@ class Stages:
 
     def _add_search(self, instance: Instance, target: Target | None) -> None:
         """Add a stage that finds spots, where no hit test has."""
-        stage = f"hitfind:{instance.name}"
-        self.draft.add_stage(stage)
+        stage = self.draft.add_stage(f"hitfind:{instance.name}")
         limit_peakfinder8(self.draft, stage, target)
         if target is not None and target.min_spots is not None:
             self.draft.put(stage, "min_peaks", target.min_spots[0], target.min_spots[1])
@@ -135,16 +133,15 @@ class Stages:
         )
         self._spots_by = stage
 
-    def _index(self, instance: Instance, target: Target | None) -> None:
+    def _index(self, instance: Instance, target: Target | None, tested: str | None) -> None:
         target = target or self._target(self._xtal_target)
         if self._spots_by is None:
             self._add_search(instance, target)
-        elif target is not None and self._spots_by != f"hitfind:{instance.name}":
+        elif target is not None and tested is None:
             for key, (value, parameter) in target.spots.items():
                 if self._searched_with.get(key) != value:
                     self.draft.note(f"does nothing: {self._spots_by} finds the spots, once for all stages", parameter)
-        stage = f"index:{instance.name}"
-        self.draft.add_stage(stage)
+        stage = self.draft.add_stage(f"index:{instance.name}")
         if target is not None and target.cell is not None:
             self.draft.put(stage, "cell", *target.cell)
         else:
@@ -154,12 +151,12 @@ class Stages:
                     ((stage, "cell"), ("index", "cell")),
                     f"{instance.listed.place}: {instance.full} indexes, and needs a cell: expected target_cell in "
                     f"{where}; give it there, or -s index.cell='79.2 79.2 38.0 90 90 90 P43212'",
+                    stage,
                 )
             )
         if target is not None and target.min_spots is not None:
             self.draft.put(stage, "min_peaks", *target.min_spots)
-        stage = f"integrate:{instance.name}"
-        self.draft.add_stage(stage)
+        stage = self.draft.add_stage(f"integrate:{instance.name}")
         if target is not None and target.gain is not None:
             self.draft.put(stage, "gain", *target.gain)
         self._unwritten = instance
@@ -171,7 +168,7 @@ class Stages:
             self.draft.note("writes nothing without out_dirname and out_basename, as in the older tools", option)
             return
         self._add_dump(instance, directory, basename)
-        self.draft.note(f"a dump stage does this, dump:{instance.name}", option)
+        self.draft.note("a stage dump does this", option)
 
     def _dump(self, instance: Instance) -> None:
         format_ = instance.given("out_format")
@@ -195,8 +192,7 @@ class Stages:
         self._add_dump(instance, directory, basename)
 
     def _add_dump(self, instance: Instance, directory: Option | None, basename: Option | None) -> None:
-        stage = f"dump:{instance.name}"
-        self.draft.add_stage(stage)
+        stage = self.draft.add_stage(f"dump:{instance.name}")
         if directory is not None:
             self.draft.put(stage, "directory", directory.text, directory)
         if basename is not None:
@@ -217,8 +213,7 @@ class Stages:
         number = instance.given("n")
         if number is not None:
             self.draft.drop(number, "all images that pass are averaged")
-        stage = f"average:{instance.name}"
-        self.draft.add_stage(stage)
+        stage = self.draft.add_stage(f"average:{instance.name}")
         for key, part in (("directory", "dirname"), ("name", "basename")):
             given = [option for what in ("avg", "stddev", "max") if (option := instance.given(f"{what}_{part}"))]
             if given:

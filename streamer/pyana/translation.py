@@ -96,7 +96,13 @@ class Translation:
         return document, changed
 
     def _missing(self, document: Mapping[str, Mapping[str, Any]]) -> list[Needed]:
-        return [n for n in self.needed if not any(key in document.get(table, {}) for table, key in n.one_of)]
+        stages = document["chain"].get("stages", [])
+        return [
+            needed
+            for needed in self.needed
+            if not any(key in document.get(table, {}) for table, key in needed.one_of)
+            and (needed.stage is None or needed.stage in stages)
+        ]
 
     def _explain(self, line: str, overridden: set[tuple[str, str]]) -> str:
         """Say a fault of the settings as one of the file, where the value came from there."""

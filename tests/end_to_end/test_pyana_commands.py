@@ -1,5 +1,6 @@
 """The commands that take a pyana.cfg, and the script that converts the older tools' pickles."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -7,10 +8,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from braggwatch.processing.crystal import misorientation
+from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer.cli import app
 from braggwatch.streamer.settings import load_settings
 
@@ -28,9 +32,9 @@ def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "braggwatch.streamer", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=170, cwd=folder)
 
 
 def test_the_toml_that_is_printed_is_a_settings_file(tutorial: Path) -> None:
@@ -100,3 +104,30 @@ def test_the_script_for_the_older_python_converts_images_and_masks(tmp_path: Pat
     np.testing.assert_array_equal(np.load(tmp_path / "mask.npy"), [[0, 1], [1, 0]])
     again = convert("dark.avg.pickle")
     assert (again.returncode, again.stderr) == (1, "dark.avg.npy is there already\n")
+
+
+def test_both_stills_of_a_cspad_are_hits_and_indexed_with_the_tutorials_settings(tmp_path: Path, shared: Path) -> None:
+    truth = json.loads((shared / "real" / "thermolysin_dials.json").read_text())["images"]
+    text = (DATA / "pyana.cfg").read_text()
+    for option in ("calib_dir", "dark_path", "dark_stddev"):
+        text = re.sub(rf"^{option} .*\n", "", text, flags=re.MULTILINE)  # these stills have their dark subtracted
+    text = text.replace("hitfind-7.1.phil", f"thermolysin\ncalib_dir = {shared / 'real' / 'thermolysin_cspad.geom'}")
+    (tmp_path / "pyana.cfg").write_text(text)
+    (tmp_path / "thermolysin.phil").write_text("target_cell = 92.9 92.9 130.4 90 90 120\nknown_symmetry = P6122\n")
+    done = run(
+        "process", "--config", "pyana.cfg", "--source", str(shared / "real" / "thermolysin_cspad.h5"), "--no-view",
+        "-s", "engine.workers=1", "-s", "feed.address=tcp://127.0.0.1:*", folder=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "integration").exists()
+    assert len(list(tmp_path.glob("dumps/hit_*.h5"))) == 1
+    (indexed,) = tmp_path.glob("dumps/indexed_*.h5")
+    cell = UnitCell.from_string("92.9 92.9 130.4 90 90 120 P6122")
+    with h5py.File(indexed) as file:
+        assert file["/entry/frames/number"][:].tolist() == [0, 1]
+        for found, image in zip(file["/entry/crystals/A"][:], truth, strict=True):
+            expected = np.linalg.inv(np.array(image["reciprocal_vectors"])).T
+            assert misorientation(found, expected, cell) < 1.0
+        np.testing.assert_allclose(
+            file["/entry/crystals/cell"][:, :3], [image["cell"][:3] for image in truth], rtol=0.01
+        )

@@ -260,3 +260,15 @@ def test_mod_view_opens_the_window(tmp_path: Path) -> None:
     assert fault(tmp_path, cfg("my.mod_view:v", mod_view__v=ADDRESS)).startswith(
         "pyana.cfg:2: [pyana] modules: expected a module that does something"
     )
+
+
+def test_instances_of_one_name_become_stages_of_two(tmp_path: Path) -> None:
+    text = cfg("my.mod_hitfind:a other.mod_hitfind:a", mod_hitfind__a={**ADDRESS, **PERMISSIVE})
+    text += "[other.mod_hitfind:a]\nthreshold = 1000\n"
+    assert list(stages(tmp_path, text)) == ["hitfind:a", "hitfind:a-2"]
+
+
+def test_without_the_index_no_cell_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "a.phil").write_text("")
+    text = cfg("my.mod_hitfind", mod_hitfind={**INDEX, **PERMISSIVE})
+    assert list(stages(tmp_path, text, 'chain.stages=["hitfind:hitfind"]')) == ["hitfind:hitfind"]
