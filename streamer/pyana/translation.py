@@ -3,6 +3,7 @@
 import copy
 import difflib
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +63,9 @@ class Translation:
         document, overridden = self._overridden(overrides, source)
         lines = [f"# Read from {self.path} by braggwatch {braggwatch.__version__}."]
         for note in self.notes:
-            lines.append(f"# {_one_line(str(note))}")
+            lines += _comment(str(note))
         for needed in self._missing(document):
-            lines += ["#", f"# STILL NEEDED: {_one_line(needed.message)}"]
+            lines += ["#", *_comment(f"STILL NEEDED: {needed.message}")]
         for table, values in document.items():
             lines += ["", f"[{table}]" if table.isidentifier() else f'["{table}"]']
             for key, value in values.items():
@@ -188,6 +189,13 @@ def _shared(draft: Draft) -> tuple[dict[str, dict[str, Any]], dict[tuple[str, st
         rest = {name: {key: v for key, v in table.items() if key not in shared} for name, table in own.items()}
         document |= {name: table for name, table in {module: shared, **rest}.items() if table}
     return document, origins
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        _one_line(text), 118, initial_indent="# ", subsequent_indent="#     ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _one_line(text: str) -> str:

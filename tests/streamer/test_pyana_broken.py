@@ -1,11 +1,15 @@
 """Two hundred broken files: each is refused with file, line, what was expected and what was found."""
 
 import shutil
+import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pyana_by_hand import SOURCE
 
 from braggwatch.processing.chain_settings import SettingsError
@@ -238,3 +242,20 @@ def test_a_target_that_is_malformed_or_wrong_is_refused_with_its_own_line(folder
     said = said_of(folder, WHOLE)
     assert said.startswith(f"hitfind-7.1.phil:{line}: ")
     assert "expected" in said or "should" in said or "must" in said
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_done_to_the_bytes_of_a_file_it_is_refused_or_read_and_nothing_else(
+    folder: Path, data: st.DataObject
+) -> None:
+    phil = (DATA / "hitfind-7.1.phil").read_text()
+    name, text = data.draw(st.sampled_from([("pyana.cfg", WHOLE), ("hitfind-7.1.phil", phil)]))
+    (folder / "pyana.cfg").write_text(WHOLE)
+    (folder / "hitfind-7.1.phil").write_text(phil)
+    start = data.draw(st.integers(0, len(text)))
+    stop = data.draw(st.integers(start, min(len(text), start + 20)))
+    inserted = data.draw(st.text(alphabet="[]{}=:;#!\\\"'%()*.,| \n\t\0aé0-", max_size=12))
+    (folder / name).write_text(text[:start] + inserted + text[stop:])
+    with suppress(SettingsError):
+        tomllib.loads(translate(folder / "pyana.cfg").as_toml())
