@@ -23,14 +23,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "processing"))
 
-from cspad_frames import ADU_PER_PHOTON, JITTER, NOISE, cspad, frame  # noqa: E402
+from cspad_frames import ADU_PER_PHOTON, JITTER, NOISE, cspad, frame
 
-from braggwatch.processing.average_files import blank_detector  # noqa: E402
-from braggwatch.processing.calibration import Calibration  # noqa: E402
-from braggwatch.processing.common_mode import CommonMode, Method  # noqa: E402
-from braggwatch.processing.compression import bslz4_chunk  # noqa: E402
-from braggwatch.processing.frame import Encoding, Frame, Series  # noqa: E402
-from braggwatch.streamer.dark import FrameAverager  # noqa: E402
+from braggwatch.processing.average_files import blank_detector
+from braggwatch.processing.calibration import Calibration
+from braggwatch.processing.common_mode import CommonMode, Method
+from braggwatch.processing.compression import bslz4_chunk
+from braggwatch.processing.frame import Encoding, Frame, Series
+from braggwatch.processing.jungfrau import JungfrauCalibration
+from braggwatch.streamer.dark import FrameAverager
 
 SHAPE = (2070, 2167)
 ROUNDS = 40
@@ -63,6 +64,14 @@ def corrections() -> None:
     ):
         best, median = milliseconds(lambda calibration=calibration: calibration(image))
         print(f"| {name} | {best:.2f} | {median:.2f} |")
+    pedestals = np.stack([rng.normal(mean, 100, SHAPE) for mean in (3000, 15000, 14500)])
+    gains = np.stack([rng.normal(mean, abs(mean) / 50, SHAPE) for mean in (41.0, -1.4, -0.1)])
+    jungfrau = JungfrauCalibration(blank_detector(SHAPE), pedestals, gains, noise)
+    for share in (0.0, 0.001, 0.01):
+        raw = rng.normal(3000, 10, SHAPE).astype(np.uint16)
+        raw[rng.random(SHAPE) < share] = 0x4000 | 14000
+        best, median = milliseconds(lambda raw=raw: jungfrau(raw))
+        print(f"| JUNGFRAU, {100 * share:g} % of the pixels in G1 | {best:.2f} | {median:.2f} |")
 
 
 def common_mode() -> None:

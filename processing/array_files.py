@@ -24,8 +24,7 @@ def load_array(source: str | Path, shape: tuple[int, int], usual: str | None = N
     """
     name, colon, dataset = str(source).rpartition(":/")
     path = Path(name if colon else str(source))
-    if path.suffix.lower() in (".pickle", ".pkl"):
-        raise ValueError(f"{path}: {NO_PICKLES}")
+    _refuse_pickle(path)
     if path.suffix.lower() == ".npy":
         return _load_npy(path, shape)
     if not h5py.is_hdf5(path):
@@ -37,6 +36,39 @@ def load_array(source: str | Path, shape: tuple[int, int], usual: str | None = N
         found = _dataset(file, path, wanted)
         _check(f"{path}:{found.name}", found.shape, found.dtype, shape)
         return np.asarray(found[()]).reshape(shape)
+
+
+def load_stages(source: str | Path, shape: tuple[int, int], usual: str | None = None) -> NDArray[np.generic]:
+    """Read an array of one image's size for each of three gain stages, ``(3, ss, fs)``; `source`, `usual` as above.
+
+    It may be ``(stage, ss, fs)`` or ``(stage, module, ss, fs)``; stages after the third are left out. Raises ValueError
+    as `load_array` does.
+    """
+    name, colon, dataset = str(source).rpartition(":/")
+    path = Path(name if colon else str(source))
+    _refuse_pickle(path)
+    if path.suffix.lower() == ".npy":
+        try:
+            found = np.lib.format.open_memmap(path, mode="r")
+        except ValueError as error:
+            raise ValueError(f"{path}: expected a .npy file with an array of numbers ({error})") from error
+        return _first_three(str(path), found, shape)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if not h5py.is_hdf5(path):
+        raise ValueError(f"{path}: expected an HDF5 or .npy file, found neither. If it is a pickle: {NO_PICKLES}")
+    with h5py.File(path, "r") as file:
+        wanted = "/" + dataset if colon else usual if usual is not None and usual in file else None
+        return _first_three(str(source), _dataset(file, path, wanted, (3, 4)), shape)
+
+
+def _first_three(what: str, found: "h5py.Dataset | NDArray[np.generic]", shape: tuple[int, int]) -> NDArray[np.generic]:
+    if found.dtype.kind not in "iufb":
+        raise ValueError(f"{what}: expected an array of numbers, found {found.dtype}")
+    size = shape[0] * shape[1]
+    if found.ndim not in (3, 4) or found.shape[0] < 3 or found.shape[-1] != shape[1] or found[0].size != size:
+        raise ValueError(f"{what}: expected three gain stages of the image's shape {shape}, found {found.shape}")
+    return np.asarray(found[:3]).reshape(3, *shape)
 
 
 def load_mask(
@@ -57,6 +89,11 @@ def load_mask(
     return np.asarray(((bits & good) != good) | ((bits & bad) != 0))
 
 
+def _refuse_pickle(path: Path) -> None:
+    if path.suffix.lower() in (".pickle", ".pkl"):
+        raise ValueError(f"{path}: {NO_PICKLES}")
+
+
 def _load_npy(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
     try:
         mapped = np.lib.format.open_memmap(path, mode="r")
@@ -68,23 +105,23 @@ def _load_npy(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
     return np.array(mapped).reshape(shape)
 
 
-def _dataset(file: h5py.File, path: Path, wanted: str | None) -> h5py.Dataset:
+def _dataset(file: h5py.File, path: Path, wanted: str | None, dimensions: tuple[int, int] = (2, 3)) -> h5py.Dataset:
     datasets: dict[str, h5py.Dataset] = {}
 
     def collect(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim in (2, 3):
+        if isinstance(item, h5py.Dataset) and item.ndim in dimensions:
             datasets["/" + name] = item
 
     if wanted is not None and isinstance(file.get(wanted), h5py.Dataset):
         return file[wanted]
     file.visititems(collect)
+    numbers = " or ".join(("two", "three", "four")[n - 2] for n in dimensions)
     listed = ", ".join(f"{name} {item.shape}" for name, item in datasets.items()) or "none"
     if wanted is not None:
-        raise ValueError(f"{path}: expected a dataset {wanted}, found of two or three dimensions: {listed}")
+        raise ValueError(f"{path}: expected a dataset {wanted}, found of {numbers} dimensions: {listed}")
     if len(datasets) != 1:
         raise ValueError(
-            f"{path}: expected one dataset of two or three dimensions, found: {listed}; "
-            f"say which one as {path}:/its/path"
+            f"{path}: expected one dataset of {numbers} dimensions, found: {listed}; say which one as {path}:/its/path"
         )
     return next(iter(datasets.values()))
 

@@ -17,6 +17,7 @@ from braggwatch.processing.detector import Detector
 
 FORMAT = "braggwatch-average-1"
 MEAN, STDDEV, MAXIMUM, COUNT = "/mean", "/stddev", "/maximum", "/count"
+PEDESTALS, PEDESTAL_NOISE = "/pedestals", "/pedestal_noise"
 _UNITS = {MEAN: "ADU", STDDEV: "ADU", MAXIMUM: "ADU", COUNT: "images"}
 
 
@@ -25,12 +26,16 @@ def write_average(
     moments: RunningMoments,
     provenance: Mapping[str, str],
     masks: Mapping[str, NDArray[np.bool_]] | None = None,
+    more: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> None:
     """Write an average; a file of that name is replaced, at once and as a whole, so that it can be read at any time.
 
-    `masks` are written beside it as uint8, 1 where a pixel is bad. Raises OSError where there is no room.
+    `masks` are written beside it as uint8, 1 where a pixel is bad, `more` as further datasets in ADU. Raises OSError
+    where there is no room.
     """
-    arrays = {MEAN: moments.mean, STDDEV: moments.stddev, MAXIMUM: moments.maximum, COUNT: moments.count}
+    arrays: dict[str, NDArray[Any]] = {
+        MEAN: moments.mean, STDDEV: moments.stddev, MAXIMUM: moments.maximum, COUNT: moments.count, **(more or {})
+    }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
@@ -41,7 +46,7 @@ def write_average(
             file.attrs.update(provenance)
             for name, array in arrays.items():
                 file.create_dataset(name, data=array, **hdf5plugin.Bitshuffle())
-                file[name].attrs["units"] = _UNITS[name]
+                file[name].attrs["units"] = _UNITS.get(name, "ADU")
             for name, mask in (masks or {}).items():
                 file.create_dataset(f"/masks/{name}", data=mask.astype(np.uint8), **hdf5plugin.Bitshuffle())
         unfinished.replace(path)

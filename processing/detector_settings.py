@@ -14,6 +14,10 @@ from braggwatch.processing.calibration import Calibration
 from braggwatch.processing.crystfel_geometry import CrystfelGeometry
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
+from braggwatch.processing.jungfrau import JungfrauCalibration
+
+Correction = Calibration | JungfrauCalibration
+"""What makes of the numbers that a detector sends those that the chain sees."""
 
 
 class DetectorSettings(BaseModel):
@@ -64,6 +68,15 @@ class DetectorSettings(BaseModel):
         gt=0,
         description="The gain map only says where: its pixels that are 0 are multiplied by this, all others by 1.",
     )
+    stage_pedestals: str | None = Field(
+        default=None,
+        description="JUNGFRAU's raw pixels: pedestal of each of its three gain stages, ADU, (3, ss, fs), as .npy or "
+        ".h5 (file.h5:/dataset).",
+    )
+    stage_gains: str | None = Field(
+        default=None,
+        description="JUNGFRAU's raw pixels: gain of each stage, ADU/keV, likewise; images are then in keV.",
+    )
     max_image_bytes: int = Field(
         default=2**30, gt=0, description="Frames that unpack to more than this are refused, bytes."
     )
@@ -78,6 +91,13 @@ class DetectorSettings(BaseModel):
             raise ValueError(
                 f'common_mode = "{self.common_mode}" needs noise: a file with the standard deviation of dark frames'
             )
+        if (self.stage_pedestals is None) != (self.stage_gains is None):
+            raise ValueError("stage_pedestals and stage_gains go together: a JUNGFRAU needs both")
+        if self.stage_pedestals is not None:
+            given = [key for key in ("dark", "max_noise", "gain_map") if getattr(self, key) is not None]
+            given += ["common_mode"] if self.common_mode != "none" else []
+            if given:
+                raise ValueError(f"stage_pedestals takes the place of {', '.join(given)}: give one or the other")
         return self
 
     def detector(self, series: Series) -> Detector:
@@ -101,8 +121,10 @@ class DetectorSettings(BaseModel):
             detector = detector.with_mask(self._ignored(detector))
         return detector
 
-    def calibration(self, detector: Detector) -> Calibration | None:
+    def calibration(self, detector: Detector) -> Correction | None:
         """Return what corrects the images of a detector, or None where nothing is asked for."""
+        if self.stage_pedestals is not None and self.stage_gains is not None:
+            return JungfrauCalibration.load(detector, self.stage_pedestals, self.stage_gains, self.noise)
         if self.common_mode == "none" and self.dark is None and self.noise is None and self.gain_map is None:
             return None
         return Calibration.load(
@@ -117,7 +139,7 @@ class DetectorSettings(BaseModel):
 
     def check_files(self) -> None:
         """Raise ValueError, naming the setting, where a file that is asked for is missing or no geometry file."""
-        for key in ("geometry", "mask", "dark", "noise", "gain_map"):
+        for key in ("geometry", "mask", "dark", "noise", "gain_map", "stage_pedestals", "stage_gains"):
             source = getattr(self, key)
             if source is None:
                 continue

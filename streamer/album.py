@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from braggwatch.processing.calibration import Calibration
 from braggwatch.processing.decompression import decompress
 from braggwatch.processing.detector import Detector
+from braggwatch.processing.detector_settings import Correction
 from braggwatch.processing.frame import Frame
 from braggwatch.streamer.peakogram import SpotCounts
 from braggwatch.streamer.picture_messages import Peakogram, Powder
@@ -21,7 +21,7 @@ POWDER_EVERY_S = 5.0
 class Album:
     """Adds up shots, and gives each picture as a message when it is time and something has changed."""
 
-    def __init__(self, detector: Detector, calibration: Calibration | None) -> None:
+    def __init__(self, detector: Detector, calibration: Correction | None) -> None:
         """Begin with empty pictures; pixels are calibrated as the workers do, before any stage sees them."""
         grid = BinnedDetector(detector)
         self._detector = detector
