@@ -176,6 +176,23 @@ def test_a_merged_mtz_file_and_its_statistics_are_those_of_the_merger(run: Run, 
     assert file.datasets[1].wavelength == pytest.approx(run.detector.beam.wavelength if run.detector.beam else 0)
 
 
+def test_without_scales_merged_intensities_are_the_means_of_the_unmerged_file(run: Run, tmp_path: Path) -> None:
+    assert export(run.folder, "-f", "mtz", "-o", tmp_path / "all.mtz").exit_code == 0
+    merge = ("-f", "merged", "--scaling", "none", "-o", tmp_path / "merged.mtz")
+    assert export(run.folder, *merge).exit_code == 0
+    observed: dict[tuple[int, ...], list[float]] = {}
+    unmerged = gemmi.read_mtz_file(str(tmp_path / "all.mtz"))
+    intensity = unmerged.column_labels().index("I")
+    for row in unmerged.array.tolist():
+        observed.setdefault(tuple(map(int, row[:3])), []).append(row[intensity])
+    merged = gemmi.read_mtz_file(str(tmp_path / "merged.mtz")).array.tolist()
+    # the outermost may lie beyond the limit by the cell that was looked for, which merging goes by
+    assert len(observed) - 2 <= len(merged) <= len(observed) and len(merged) > 1000
+    for h, k, m, mean, _, n, *_ in merged:
+        values = observed[int(h), int(k), int(m)]
+        assert (n, mean) == (len(values), pytest.approx(np.mean(values), rel=1e-4, abs=1e-3))
+
+
 def test_merging_goes_as_far_as_was_integrated_unless_told_otherwise(run: Run, tmp_path: Path) -> None:
     far = max(float(table.inverse_d.max()) for shot in run.shots for table in shot.reflections)
     assert look_through(dump_files([run.folder])).d_min() == pytest.approx(1 / far)
