@@ -11,6 +11,7 @@ from braggwatch.streamer.pyana.known_options import CORRECTION
 CONVERTING = "docs/converting-pickles.md"
 COMMON_MODES = ("none", "mean", "median", "mode", "gaussian", "chebyshev")
 _WHY_NO_PICKLES = "pickles are not read, because loading one can run any program"
+_FLAT = "the detector is taken for one flat panel, as the stream says; where it is not"
 _HDF5, _NPY = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
 
 
@@ -72,8 +73,10 @@ def _address(draft: Draft, instances: list[Instance]) -> None:
 
 
 def _geometry(draft: Draft, instances: list[Instance]) -> None:
-    option = _one_value(instances, "calib_dir")
+    option, address = _one_value(instances, "calib_dir"), _first(instances, "address")
     if option is None:
+        if address is not None and device(instances) == "Cspad":
+            draft.note(f"a CSPAD without calib_dir: {_FLAT}, give -s detector.geometry=FILE.geom", address)
         return
     path = Path(option.text).expanduser()
     found = [path] if path.suffix == ".geom" else sorted(path.glob("*.geom")) if path.is_dir() else []
@@ -87,8 +90,8 @@ def _geometry(draft: Draft, instances: list[Instance]) -> None:
         raise option.wrong(f"a folder with one geometry file, found {', '.join(file.name for file in found)}; name one")
     else:
         draft.note(
-            "metrology is not read, and there is no CrystFEL geometry file: the detector is taken for one flat panel, "
-            "as the stream says. Name the file here, put it into this folder, or give -s detector.geometry=FILE.geom",
+            f"metrology is not read, and there is no CrystFEL geometry file: {_FLAT}, name the file here, put it into "
+            "this folder, or give -s detector.geometry=FILE.geom",
             option,
         )
 

@@ -134,7 +134,11 @@ class Stages:
         self._spots_by = stage
 
     def _index(self, instance: Instance, target: Target | None, tested: str | None) -> None:
-        target = target or self._target(self._xtal_target)
+        if target is None and self._xtal_target is not None:
+            target = self._target(self._xtal_target)
+            if instance.options:
+                said = f"is taken for {instance.full} as well, which has none of its own"
+                self.draft.note(said, self._xtal_target)
         if self._spots_by is None:
             self._add_search(instance, target)
         elif target is not None and tested is None:

@@ -88,6 +88,7 @@ def test_a_geometry_file_stands_for_the_metrology(tmp_path: Path, shared: Path) 
     geometry = shared / "real" / "thermolysin_cspad.geom"
     (tmp_path / "calib").mkdir()
     assert "calib_dir: metrology is not read" in notes(tmp_path, hitfind(calib_dir="calib"))
+    assert "address: a CSPAD without calib_dir: the detector is taken for one flat panel" in notes(tmp_path, hitfind())
     shutil.copy(geometry, tmp_path / "calib" / "cspad.geom")
     assert settings(tmp_path, hitfind(calib_dir="calib")).detector.geometry == Path("calib/cspad.geom")
     assert settings(tmp_path, hitfind(calib_dir=str(geometry))).detector.geometry == geometry

@@ -172,6 +172,16 @@ def test_an_index_without_a_cell_is_refused_unless_one_is_given(tmp_path: Path) 
     assert stages(tmp_path, text, cell)["index:index"]["cell"] == "79 79 38 90 90 90 P43212"
 
 
+def test_a_target_of_another_module_is_taken_where_an_index_has_none_and_it_is_said(tmp_path: Path) -> None:
+    text = cfg(
+        "my.mod_hitfind:hitfind my.mod_hitfind:second",
+        mod_hitfind__hitfind={**ADDRESS, **PERMISSIVE, "xtal_target": "a.phil"},
+        mod_hitfind__second={**ADDRESS, "dispatch": "index"},
+    )
+    assert stages(tmp_path, text)["index:second"] == {"cell": "79.2 79.2 38 90 90 90 tP"}
+    assert "xtal_target: is taken for my.mod_hitfind:second as well, which has none of its own" in notes(tmp_path, text)
+
+
 def test_limits_of_a_second_search_that_there_is_not_are_said(tmp_path: Path) -> None:
     (tmp_path / "a.phil").write_text(PHIL + "distl.res.outer = 2\n")
     text = cfg(
