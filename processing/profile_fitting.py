@@ -22,6 +22,8 @@ _ENOUGH = 100
 _FORGET = 1000
 """Once so many were seen they count half, so that a profile is that of the last two thousand spots at most."""
 _ROUNDS = 3
+_SETTLED = 0.05
+"""A fit that moves by less, in standard deviations, is taken."""
 
 
 class ProfileFitter:
@@ -208,7 +210,9 @@ def _fit(values, profile, n, summed, gain, variance):  # type: ignore[no-untyped
         determinant = pp * ones - p1 * p1
         if not determinant > 1e-12 * pp * ones:
             return intensity, -1.0, background
-        intensity = (ones * pv - p1 * v1) / determinant
+        last, intensity = intensity, (ones * pv - p1 * v1) / determinant
         background = (pp * v1 - p1 * pv) / determinant
         sigma = math.sqrt(ones / determinant)
+        if abs(intensity - last) < _SETTLED * sigma:
+            break
     return intensity, sigma, background

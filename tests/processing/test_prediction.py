@@ -220,6 +220,18 @@ def test_the_profile_radius_is_that_of_the_spots_that_were_found() -> None:
         estimate_profile_radius(Crystal(A=A), BEAM)
 
 
+def test_what_the_beams_spread_excites_does_not_widen_the_profile_radius() -> None:
+    detector, A = flat_detector(), turned(LYSOZYME, 9)
+    for bandwidth, divergence in ((0.01, 0.0), (0.0, 0.1)):
+        predict = Predictor(
+            detector, LYSOZYME, d_min=2.5, profile_radius=0.001, bandwidth=bandwidth, divergence=divergence
+        )
+        spots = predict(A)
+        crystal, beam = Crystal(A=A, hkl=spots.hkl, spots=np.arange(len(spots))), Beam(9500.0, bandwidth)
+        assert estimate_profile_radius(crystal, beam, divergence=divergence) == pytest.approx(0.001, rel=0.05)
+        assert estimate_profile_radius(crystal, BEAM) > 0.00115
+
+
 def test_a_detector_without_a_beam_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the photon energy is unknown.*give photon_energy in \[detector\]"):
         Predictor(flat_detector(None), LYSOZYME)
