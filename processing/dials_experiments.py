@@ -109,7 +109,8 @@ def _beam(wavelength: float) -> dict[str, Any]:
 
 
 def _detector(detector: Detector) -> dict[str, Any]:
-    lowest = detector.flag_below if np.isfinite(detector.flag_below) else 0.0
+    # older versions of dxtbx take the limits themselves for untrusted: 0 must lie inside
+    lowest = detector.flag_below if np.isfinite(detector.flag_below) else -1.0
     return {"panels": [_panel(panel, lowest) for panel in detector.panels]}
 
 
