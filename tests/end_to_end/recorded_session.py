@@ -120,7 +120,8 @@ def run_session(folder: Path) -> Session:
     simulator, detector = start_simulator(folder, "--frames", str(N_FRAMES), "--rate", "40")
     # by the second lattice, and by lattices of fewer spots that are not believed, shots come in all kinds
     settings = write_settings(
-        folder, detector, index={"max_lattices": 2, "min_spots": 40},
+        folder, detector, chain={"stages": ["hitfind", "dump:hit", "index", "integrate"]},
+        index={"max_lattices": 2, "min_spots": 40},
         engine={"workers": 1},  # so that results come in the order of the frames
     )  # fmt: skip
     with simulator, Program(folder, "process", settings, "--no-view", "--series", "1") as processor:

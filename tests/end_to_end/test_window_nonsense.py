@@ -18,7 +18,9 @@ from braggwatch.gui.panels.strip import StripPanel
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector import Detector
+from braggwatch.processing.forecast import Forecast, Target
 from braggwatch.processing.frame import Encoding
+from braggwatch.processing.merge_statistics import Shell
 from braggwatch.streamer.feed_client import MAX_MESSAGE_BYTES
 from braggwatch.streamer.feed_messages import (
     PROTOCOL,
@@ -40,6 +42,7 @@ from braggwatch.streamer.feed_messages import (
     topic_of,
 )
 from braggwatch.streamer.feed_messages import Notice as ToldNotice
+from braggwatch.streamer.merge_messages import MergeMoment, Merging
 from braggwatch.streamer.messages import PEAK, CrystalFound, Result, State
 from braggwatch.streamer.picture_messages import Geometry, Peakogram, Powder, SettingsInForce, ShotImage
 
@@ -130,6 +133,25 @@ def peakogram(**fields: Any) -> Peakogram:
     good = Peakogram(
         shape=(4, 5), counts=np.ones(20, "<u4").tobytes(), inverse_d=(0.0, 0.6), log10_max_value=(0.0, 5.0),
         n_peaks=20, n_shots=5,
+    )  # fmt: skip
+    return msgspec.structs.replace(good, **fields)
+
+
+def shell(**fields: Any) -> Shell:
+    good: dict[str, Any] = {
+        "d_max": 3.0, "d_min": 2.0, "n_possible": 90, "n_unique": 80, "n_observations": 400, "n_pairs": 70,
+        "completeness": 0.9, "multiplicity": 5.0, "snr": 4.0, "cc_half": 0.8, "cc_half_error": 0.02, "cc_star": 0.94,
+        "r_split": 0.2,
+    }  # fmt: skip
+    return Shell(**{**good, **fields})
+
+
+def merging(**fields: Any) -> Merging:
+    good = Merging(
+        time=1e9, since=1e9, cell=CRYSTAL.cell, space_group="P 43 21 2", n_crystals=500, settings=("h,k,l",),
+        in_setting=(500,), shells=(shell(d_max=9.0, d_min=3.0), shell()), overall=shell(d_max=9.0), resolution=2.1,
+        target=Target(2.0), outer=shell(), whole=shell(d_max=9.0), forecast=Forecast("ahead", 60.0, 30.0, 90.0),
+        moments=tuple(MergeMoment(1e9 + i, i, 0.5, 0.4, 0.3) for i in range(5)),
     )  # fmt: skip
     return msgspec.structs.replace(good, **fields)
 
@@ -255,6 +277,28 @@ HISTORIES.append(
         Mark(NAN, "settings", "\x1b[31m\n" * 90), Mark(1e300, "run began", ""), Mark(-1e9, "run ended", ""),
     ))
 )  # fmt: skip
+_ODD = (NAN, INFINITE, -INFINITE, -1.0, 0.0, 1e300, -1e300)
+_NUMBERS = "completeness", "multiplicity", "snr", "cc_half", "cc_half_error", "cc_star", "r_split"
+_WRONG_SHELLS = [
+    *(shell(**dict.fromkeys(_NUMBERS, odd)) for odd in _ODD),
+    *(shell(d_max=odd) for odd in _ODD), *(shell(d_min=odd) for odd in _ODD),
+    *(shell(n_possible=n, n_unique=n, n_observations=n, n_pairs=n) for n in (-BIG, BIG)),
+]  # fmt: skip
+_WRONG_MERGINGS: tuple[dict[str, Any], ...] = (
+    {"shells": tuple(_WRONG_SHELLS)}, {"shells": ()}, {"overall": None}, {"outer": None, "whole": None},
+    *({"time": odd, "since": odd, "resolution": odd, "agreement": odd, "cell": (odd,) * 6} for odd in _ODD),
+    {"n_crystals": -BIG}, {"n_crystals": BIG, "n_outliers": -1, "n_left_out": BIG, "n_foreign": -BIG},
+    *({"target": Target(odd)} for odd in _ODD),
+    *({"forecast": Forecast("ahead", odd, odd, odd, odd, "cc_half", odd)} for odd in _ODD),
+    {"forecast": Forecast("ahead")}, {"forecast": Forecast("not at this rate", completeness_limit=NAN)},
+    {"settings": ("\x1b[2J\n",) * 300, "in_setting": (BIG,) * 7}, {"settings": (), "in_setting": (1, 2)},
+    {"space_group": "\0\x1b" * 99}, {"problem": "\x07\n" * 9999}, {"moments": ()},
+    {"moments": tuple(MergeMoment(odd, n, odd, odd, odd) for odd in _ODD for n in (-BIG, 0, BIG))},
+    {"moments": (MergeMoment(1e9, 1, None, None, None),) * 9000},
+)  # fmt: skip
+MERGINGS = [merging(outer=odd, whole=odd, overall=odd, shells=(shell(), odd)) for odd in _WRONG_SHELLS] + [
+    merging(**fields) for fields in _WRONG_MERGINGS
+]
 Sight = tuple[str, tuple[str, ...]]
 """A layout, and panels to be brought to the front in it."""
 KINDS: dict[str, tuple[list[Any], tuple[Sight, ...]]] = {
@@ -264,7 +308,8 @@ KINDS: dict[str, tuple[list[Any], tuple[Sight, ...]]] = {
     "peakograms": (PEAKOGRAMS, (("quality", ("peakogram",)),)),
     "histories": (HISTORIES, (("control room", ("rates",)),)),
     "statuses": (STATUSES, (("control room", ("health",)), ("control room", ("ledger",)))),
-    "settings": (SETTINGS, (("tuning", ()),)),
+    "mergings": (MERGINGS, (("quality", ("merging", "headline")), ("control room", ("merging",)))),
+    "settings": (SETTINGS, (("tuning", ()), ("quality", ("merging",)))),
 }
 """What is sent, and what is in sight while it comes."""
 
@@ -308,7 +353,7 @@ def test_what_can_be_read_but_makes_no_sense_does_no_harm(
     with watching(qtbot, talker.address, tmp_path) as watched:
         until_good(watched, talker, 1)
         good: list[Message] = [
-            geometry(), SettingsInForce(version=1, time=1.0, text=""), powder(), peakogram(), shot(1),
+            geometry(), SettingsInForce(version=1, time=1.0, text=""), powder(), peakogram(), shot(1), merging(),
             History(recent=bins(), session=bins()),
         ]  # fmt: skip
 
