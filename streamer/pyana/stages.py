@@ -8,6 +8,7 @@ from braggwatch.streamer.pyana.cfg_file import Option
 from braggwatch.streamer.pyana.draft import Draft, Needed
 from braggwatch.streamer.pyana.hit_test import add_hit_test, limit_peakfinder8
 from braggwatch.streamer.pyana.instance import Instance
+from braggwatch.streamer.pyana.phil_file import Parameter
 from braggwatch.streamer.pyana.phil_target import Target, find_target, read_target
 
 DISPATCHES = ("nop", "index", "view", "spots", "write_dict")
@@ -159,11 +160,23 @@ class Stages:
                 )
             )
         if target is not None and target.min_spots is not None:
-            self.draft.put(stage, "min_peaks", *target.min_spots)
+            self._least_spots(stage, *target.min_spots)
         stage = self.draft.add_stage(f"integrate:{instance.name}")
         if target is not None and target.gain is not None:
             self.draft.put(stage, "gain", *target.gain)
         self._unwritten = instance
+
+    def _least_spots(self, stage: str, least: int, parameter: Parameter) -> None:
+        """Take over how many spots an image must have to be indexed, where all that were found are there to count."""
+        assert self._spots_by is not None
+        if self.draft.document[self._spots_by].get("method") != "spots":
+            self.draft.put(stage, "min_peaks", least, parameter)
+            return
+        self.draft.note(
+            f"is not taken over: {self._spots_by} passes on the spots above the threshold only, of which there are "
+            f"fewer than the older tools counted here; -s index.min_peaks={least} sets it all the same",
+            parameter,
+        )
 
     def _write_dict(self, instance: Instance) -> None:
         directory, basename = instance.given("out_dirname"), instance.given("out_basename")

@@ -57,7 +57,7 @@ def test_the_file_of_the_tutorial_becomes_its_chain(example: Path) -> None:
             "spot_area_maximum_factor": 20.0,
         },
         "dump:hit": {},
-        "index:index": {"cell": "79 79 38 90 90 90 tP", "min_peaks": 20},
+        "index:index": {"cell": "79 79 38 90 90 90 tP"},
         "integrate:index": {"gain": 7.5},
         "dump:indexed": {},
         "stream:index": {"directory": Path("integration")},
@@ -75,6 +75,7 @@ def test_of_the_tutorials_file_all_that_changed_is_said_once(example: Path) -> N
         "pyana.cfg:2: [pyana] modules: my_ana_pkg.mod_hitfind:index has no options: taken as dispatch = index",
         "pyana.cfg:2: [pyana] modules: my_ana_pkg.mod_dump:indexed has no out_dirname and out_basename: it dumps to",
         "hitfind-7.1.phil:9: mosaicity_limit: has no meaning here",
+        "hitfind-7.1.phil:8: distl_minimum_number_spots_for_indexing: is not taken over: hitfind:hitfind passes on the",
         "metrology-7.1.phil:3: distl.tile_flags: leaves out the panels that stand at these places in the geometry file",
     ):
         assert sum(part in line for line in said) == 1, part
