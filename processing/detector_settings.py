@@ -38,11 +38,23 @@ class DetectorSettings(BaseModel):
         default=None, description="Beam centre as [fs, ss] in pixels; overrides the header's (not a geometry file's)."
     )
     mask: str | None = Field(
-        default=None, description="Mask as .npy or .h5 (file.h5:/dataset): pixels that are not 0 are left out."
+        default=None,
+        description="Mask as .npy or .h5 (file.h5:/dataset): pixels that are not 0 are left out, unless mask_good or "
+        "mask_bad says otherwise.",
     )
     ignored_panels: list[int] = Field(
         default_factory=list,
         description="Panels that are left out, by their place in the geometry file, counted from 0.",
+    )
+    mask_good: int = Field(
+        default=0,
+        ge=0,
+        lt=2**63,
+        description="Bits that all good pixels of the mask have set, as CrystFEL's mask_good: 1 for a mask that is 1 "
+        "where a pixel is good (DIALS).",
+    )
+    mask_bad: int | None = Field(
+        default=None, ge=0, lt=2**63, description="Bits of which a good pixel of the mask has none set, as CrystFEL's."
     )
     dark: str | None = Field(
         default=None, description="Average of dark frames, ADU, as .npy or .h5 (file.h5:/dataset); it is subtracted."
@@ -85,6 +97,8 @@ class DetectorSettings(BaseModel):
     def _consistent(self) -> Self:
         if self.max_noise is not None and self.noise is None:
             raise ValueError("max_noise needs noise: a file with the standard deviation of dark frames")
+        if self.mask is None and (self.mask_good or self.mask_bad is not None):
+            raise ValueError("mask_good and mask_bad need mask: the file whose bits they are")
         if self.gain_map_level is not None and self.gain_map is None:
             raise ValueError("gain_map_level needs gain_map: a file that is 0 where the level holds")
         if self.common_mode in ("mean", "robust") and self.noise is None:
@@ -116,7 +130,8 @@ class DetectorSettings(BaseModel):
         if series.mask is not None:
             detector = detector.with_mask(series.mask)
         if self.mask is not None:
-            detector = detector.with_mask(load_mask(self.mask, detector.shape))
+            mask = load_mask(self.mask, detector.shape, good_bits=self.mask_good, bad_bits=self.mask_bad)
+            detector = detector.with_mask(mask)
         if self.ignored_panels:
             detector = detector.with_mask(self._ignored(detector))
         return detector

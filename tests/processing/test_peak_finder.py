@@ -1,5 +1,6 @@
 """Spots on images that a test can think through, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -235,3 +236,18 @@ def test_a_pixel_too_far_from_the_beam_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a pixel lies 70000 pixels from the beam, expected at most 65534"):
         PeakFinder(detector)
     assert len(PeakFinder(detector, max_radius=1000.0)(np.zeros(SHAPE, np.uint16))) == 0
+
+
+@pytest.mark.parametrize("statistics", ["exact", "sampled"])
+def test_a_pixel_that_is_noisy_in_the_dark_is_no_spot_until_it_stands_out_of_that(statistics: str) -> None:
+    noise = np.full(SHAPE, 1.0, np.float32)
+    noise[30:32, 40:42] = 30.0
+    quiet, noisy = far_detector(), replace(far_detector(), noise=noise)
+    image = blank()
+    image[30:32, 40:42] = 100
+    options = {**OPTIONS, "statistics": statistics}
+    assert len(PeakFinder(quiet, **options)(image)) == 1
+    assert len(PeakFinder(noisy, **options)(image)) == 0
+    assert PeakFinder(noisy, **options).threshold_map(image)[30, 40] == pytest.approx(2 + 5 * 30, abs=1)
+    image[30:32, 40:42] = 160
+    assert len(PeakFinder(noisy, **options)(image)) == 1

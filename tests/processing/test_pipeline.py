@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from braggwatch.processing.chain import Chain, Verdict
 from braggwatch.processing.compression import bslz4_chunk
@@ -111,6 +112,16 @@ def test_masks_of_the_header_and_of_a_file_add_up(tmp_path: Path) -> None:
     np.save(tmp_path / "mask.npy", of_file)
     line = pipeline(Watcher(), settings=DetectorSettings(mask=f"{tmp_path}/mask.npy"), header=series(mask=of_header))
     assert sorted(map(tuple, np.argwhere(line.detector.mask).tolist())) == [(2, 3), (4, 5)]
+
+
+def test_a_mask_can_be_1_where_pixels_are_good(tmp_path: Path) -> None:
+    good = np.ones(SHAPE, np.uint8)
+    good[2, 3], good[4, 5] = 0, 3
+    np.save(tmp_path / "mask.npy", good)
+    line = pipeline(Watcher(), settings=DetectorSettings(mask=f"{tmp_path}/mask.npy", mask_good=1, mask_bad=2))
+    assert sorted(map(tuple, np.argwhere(line.detector.mask).tolist())) == [(2, 3), (4, 5)]
+    with pytest.raises(ValidationError, match="mask_good and mask_bad need mask"):
+        DetectorSettings(mask_good=1)
 
 
 def test_panels_are_left_out_by_their_place_in_the_geometry_file(tmp_path: Path) -> None:
