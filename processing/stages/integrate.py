@@ -1,6 +1,6 @@
 """How strong is every reflection that the shot's lattices excite?"""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Literal
 
 import numpy as np
@@ -112,17 +112,27 @@ class Integrate:
 
     def event(self, shot: Shot) -> Verdict:
         """Put the refined lattices and their reflections, one table for each, into the shot."""
-        if shot.peaks is None:
+        if shot.peaks is None or not shot.crystals:
             return Verdict.KEEP
-        for number, crystal in enumerate(shot.crystals):
+        crystals, predicted = [], []
+        for crystal in shot.crystals:
             cell = crystal.known
             if cell is None:
                 raise ValueError("a lattice of unknown symmetry cannot be integrated: its stage did not say its cell")
             if self._settings.refine:
                 crystal = self._refined(crystal, cell, shot.peaks)
-            reflections = self._integrator(shot.image, self._predicted(crystal, cell))
-            shot.crystals[number], reflections = self._characterised(crystal, reflections)
-            shot.reflections.append(reflections)
+            crystals.append(crystal)
+            predicted.append(self._predicted(crystal, cell))
+        # all lattices at once: what lies on another's spot, or has one in its background, must know of it
+        together = Predictions(
+            *(np.concatenate([getattr(p, field.name) for p in predicted]) for field in fields(Predictions))
+        )
+        reflections, first = self._integrator(shot.image, together), 0
+        for number, (crystal, own) in enumerate(zip(crystals, predicted, strict=True)):
+            of_crystal = reflections[first : first + len(own)]
+            first += len(own)
+            shot.crystals[number], of_crystal = self._characterised(crystal, of_crystal)
+            shot.reflections.append(of_crystal)
         return Verdict.KEEP
 
     def end(self) -> None:

@@ -11,6 +11,7 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.peaks import Peaks
+from braggwatch.processing.reflections import Flag
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.simulation.demo import LYSOZYME, demo_simulator
 from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
@@ -147,6 +148,34 @@ def test_intensities_are_corrected_for_polarisation_only_where_asked_for() -> No
     assert factor.min() < 0.9
     np.testing.assert_allclose(corrected.intensity * factor, plain.intensity, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(corrected.sigma * factor, plain.sigma, rtol=1e-3)
+
+
+def test_spots_of_two_lattices_that_share_pixels_are_flagged_in_both() -> None:
+    simulator = demo_simulator()
+    found = 0
+    for seed in range(320, 326):
+        image, _ = simulator.simulate(seed, n_lattices=2)
+        stages = Chain([
+            ("hitfind", Hitfind(HitfindSettings())),
+            ("index", Index(IndexSettings(cell=CELL, max_lattices=2))),
+            ("integrate", Integrate(IntegrateSettings())),
+        ])  # fmt: skip
+        stages.begin(SERIES, simulator.detector)
+        shot = shot_of(image, simulator.detector)
+        stages.event(shot)
+        assert len(shot.reflections) == len(shot.crystals)
+        if len(shot.crystals) < 2:
+            continue
+        first, second = shot.reflections
+        for own, other in ((first, second), (second, first)):
+            places, others = (np.stack([table.fs, table.ss], axis=1) for table in (own, other))
+            near = cKDTree(others).query(places)[0] < 7.9  # twice the radius of a spot, less what rounding does
+            assert ((own.flags[near] & Flag.OVERLAPPED) != 0).all()
+            found += int(near.sum())
+        for crystal, table in zip(shot.crystals, shot.reflections, strict=True):
+            nodes = np.linalg.norm(table.hkl @ crystal.A_star, axis=1)
+            np.testing.assert_allclose(table.inverse_d, nodes, rtol=1e-5)
+    assert found > 4
 
 
 def test_every_option_says_what_it_is() -> None:
