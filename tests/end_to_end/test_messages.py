@@ -48,8 +48,8 @@ def port_in_use() -> Iterator[int]:
         ),
         pytest.param(
             {"chain": {"stages": ["hitfind", "indx"]}},
-            "[chain] stages: there is no stage 'indx'; expected one of hitfind, dump, index, integrate, or a class of "
-            "your own as package.module.Class",
+            "[chain] stages: there is no stage 'indx'; expected one of hitfind, dump, index, integrate, stream, "
+            "average, or a class of your own as package.module.Class",
             id="unknown stage",
         ),
         pytest.param(
