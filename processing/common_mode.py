@@ -11,6 +11,8 @@ from braggwatch.processing.detector import Detector
 Method = Literal["mean", "median", "mode", "gaussian", "chebyshev", "robust"]
 _ROW_TERMS, _COLUMN_TERMS = 5, 10
 """Chebyshev polynomials along ss and along fs, as the older tools took them."""
+_REACH_IN_NOISES = 12.0
+"""How far from 0 ``robust`` looks, in noises, or 40 ADU if that is further."""
 
 
 class CommonMode:
@@ -94,7 +96,7 @@ class CommonMode:
         if self.method == "median":
             return float(kernels.median(values))
         if self.method == "robust":
-            return float(kernels.zero_peak(values, self._scale[number]))
+            return float(kernels.zero_peak(values, self._scale[number], kernels.REACH, _REACH_IN_NOISES))
         counts = kernels.histogram(values, -kernels.REACH, kernels.REACH, kernels.N_BINS)
         mode = float(kernels.mode_of(counts))
         if self.method == "mode":

@@ -148,9 +148,12 @@ def _cost(x, y, height, centre, sigma):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def zero_peak(values, noise):  # type: ignore[no-untyped-def]
-    """Return where the pixels without a photon lie, ADU; 0 where no peak is found."""
-    reach = max(REACH, 12 * noise)
+def zero_peak(values, noise, least_reach, reach_in_noises):  # type: ignore[no-untyped-def]
+    """Return where the pixels without a photon lie, ADU; 0 where no peak is found.
+
+    It is looked for from minus to plus `least_reach` ADU or so many noises, whichever is further.
+    """
+    reach = max(least_reach, reach_in_noises * noise)
     n_bins = int(2 * reach / noise * _FINE) + 1
     width = 2 * reach / n_bins
     counts = histogram(values, -reach, reach, n_bins)

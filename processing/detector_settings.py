@@ -89,6 +89,11 @@ class DetectorSettings(BaseModel):
         default=None,
         description="JUNGFRAU's raw pixels: gain of each stage, ADU/keV, likewise; images are then in keV.",
     )
+    find_bad_pixels: bool = Field(
+        default=False,
+        description="Look in corrected blanks for pixels that went dead, hot or noisy, and mask them until the run "
+        "ends or the settings change.",
+    )
     max_image_bytes: int = Field(
         default=2**30, gt=0, description="Frames that unpack to more than this are refused, bytes."
     )

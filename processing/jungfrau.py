@@ -50,6 +50,8 @@ class JungfrauCalibration:
         if noise is not None and noise.shape != shape:
             raise ValueError(f"the noise's shape is {noise.shape}, expected the image's {shape}")
         self._detector = detector
+        self.common_mode = None
+        """Nothing of the kind is taken away."""
         slopes = gains.astype(np.float64)
         with np.errstate(divide="ignore"):
             factors = np.where(slopes != 0, 1.0 / slopes, np.nan).astype(np.float32)
@@ -67,7 +69,7 @@ class JungfrauCalibration:
         reach = -stage_pedestals[2] * factors[2]
         reach = np.where(self.mask | ~np.isfinite(reach), -np.inf, reach)
         self._highest = np.float32(reach.max() if np.isfinite(reach).any() else np.finfo(np.float32).max)
-        self._g0 = stage_pedestals[0].reshape(-1), factors[0].reshape(-1)
+        self._g0 = stage_pedestals[0].reshape(-1).copy(), factors[0].reshape(-1)
         # what one pixel needs lies together: the few that are in these stages cost a miss of the cache each
         others = [stage_pedestals[1], factors[1], stage_pedestals[2], factors[2]]
         self._others = np.stack(others, axis=-1).reshape(-1, 2, 2)
@@ -91,6 +93,14 @@ class JungfrauCalibration:
         """The detector for corrected images: further pixels masked, bad values NaN already, saturation in keV."""
         panels = tuple(replace(panel, max_adu=float(self._highest)) for panel in self._detector.panels)
         return replace(self._detector.with_mask(self.mask).without_flags(), panels=panels, noise=self._noise)
+
+    def mask_pixels(self, bad: NDArray[np.bool_]) -> None:
+        """Make further pixels NaN in all images from now on; `bad` is ``(ss, fs)``."""
+        if bad.shape != self.mask.shape:
+            raise ValueError(f"the mask's shape is {bad.shape}, expected the image's {self.mask.shape}")
+        self._g0[0][bad.reshape(-1)] = np.nan
+        self._others[bad.reshape(-1)] = np.nan
+        self.mask |= bad
 
     def __call__(self, image: NDArray[np.generic]) -> NDArray[np.float32]:
         """Return the image in keV, ``(ss, fs)`` float32; the next call overwrites it.
@@ -129,6 +139,6 @@ def _other_stage(raw, stages, highest):  # type: ignore[no-untyped-def]
     if stage == 2 or raw == ERROR:
         return np.float32(np.nan)
     if raw == SATURATED:
-        return highest
+        return highest if stages[1, 0] == stages[1, 0] else np.float32(np.nan)
     which = 0 if stage == 1 else 1
     return (np.float32(raw & ADC) - stages[which, 0]) * stages[which, 1]

@@ -1,6 +1,6 @@
 """From packed frames to shots that have been through the chain: what a worker does, without its sockets."""
 
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 
 import msgspec
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from braggwatch.processing.chain import Chain
 from braggwatch.processing.decompression import decompress
-from braggwatch.processing.detector_settings import DetectorSettings
+from braggwatch.processing.detector_settings import Correction, DetectorSettings
 from braggwatch.processing.frame import Frame, Series, image_nbytes
+from braggwatch.processing.pixel_watch import EVERY_S, BadPixelSearch, DarkDrift
 from braggwatch.processing.shot import Shot
 
 
@@ -32,6 +33,11 @@ class Pipeline:
         if self.calibration is not None:
             self.detector = self.calibration.corrected
         self.chain = chain
+        noise = self.detector.noise
+        self._drift = None if noise is None else DarkDrift(self.detector, noise)
+        search = self.calibration is not None and settings.find_bad_pixels
+        self._search = BadPixelSearch(self.detector) if search else None
+        self._next_look = 0.0
         self._max_image_bytes = settings.max_image_bytes
         # Reused for every frame: a fresh 36 MB array a frame costs more in page faults than its decoding.
         self._raw = np.empty((0, 0), np.uint8)
@@ -53,7 +59,25 @@ class Pipeline:
         shot = Shot(self.series, frame, image, self.detector, pixels_changed=image is not raw)
         shot.timings["decode"] = perf_counter() - start
         self.chain.event(shot)
+        if self.calibration is not None and not shot.is_hit and monotonic() >= self._next_look:
+            self._look_at_blank(shot, self.calibration, image)
         return shot
+
+    def _look_at_blank(self, shot: Shot, calibration: Correction, image: NDArray[np.float32]) -> None:
+        """Let a blank say, once a second, whether the dark still fits and which pixels went bad."""
+        self._next_look = monotonic() + EVERY_S
+        if self._drift is not None:
+            found = calibration.common_mode
+            said = self._drift.look(image, None if found is None else found.levels)
+            if said is not None:
+                shot.notices["dark-drift"] = said
+        bad = None if self._search is None else self._search.look(image)
+        new = 0 if bad is None else np.count_nonzero(bad & ~calibration.mask)
+        if bad is not None and new:
+            calibration.mask_pixels(bad)
+            shot.notices["bad-pixels"] = (
+                f"{new} pixels went dead, hot or noisy, and are left out from now on; `braggwatch dark` finds them too"
+            )
 
     def end(self) -> None:
         """Finish the series: every stage flushes and closes what is open."""

@@ -50,6 +50,14 @@ def dark(
         Path | None,
         typer.Option(help="CrystFEL geometry file: pixels are then compared with those of their own panel only."),
     ] = None,
+    gain_stages: Annotated[
+        bool,
+        typer.Option(
+            "--gain-stages",
+            help="The frames are a JUNGFRAU's raw ones, taken in all three gain stages: their pedestals are written "
+            "beside the mean and noise of the first stage.",
+        ),
+    ] = False,
     kind: Annotated[
         str, typer.Option("--type", help="What the stream speaks: dectris-v2 or dectris-v1.")
     ] = "dectris-v2",
@@ -62,7 +70,10 @@ def dark(
     """
     if to.exists() and not force:
         raise ValueError(f"{to} is there already; --force replaces it")
-    taken = merged_averages([Path(name) for name in source if "://" not in name]) or _take(source, kind, frames)
+    averages = merged_averages([Path(name) for name in source if "://" not in name])
+    if averages is not None and gain_stages:
+        raise ValueError("--gain-stages needs frames: averages of raw pixels have lost their stages")
+    taken = averages or _take(source, kind, frames, gain_stages)
     mean, noise = taken.moments.mean, taken.moments.stddev
     if taken.moments.n_images < 2:
         raise ValueError("one frame has no noise: expected two frames or more")
@@ -71,16 +82,17 @@ def dark(
     bad = np.logical_or.reduce(list(masks.values()))
     command = shlex.join(["braggwatch", *sys.argv[1:]])
     provenance = {"version": braggwatch.__version__, "command": command, "series": taken.series}
-    write_average(to, taken.moments, provenance, {**masks, "bad": bad})
+    write_average(to, taken.moments, provenance, {**masks, "bad": bad}, taken.pedestals)
     facts = _facts(taken, noise, masks)
     page = to.with_suffix(".html")
     page.write_text(dark_report(to.name, facts, mean, noise, masks), encoding="utf-8")
     for name, text in facts.items():
         output.print(f"{name:<16} {text}", markup=False)
-    say(f'Wrote {to} and {page}. Under [detector]: dark = "{to}", noise = "{to}", mask = "{to}:/masks/bad".')
+    first = "stage_pedestals" if gain_stages else "dark"
+    say(f'Wrote {to} and {page}. Under [detector]: {first} = "{to}", noise = "{to}", mask = "{to}:/masks/bad".')
 
 
-def _take(source: list[str], kind: str, frames: int | None) -> TakenDark:
+def _take(source: list[str], kind: str, frames: int | None, gain_stages: bool) -> TakenDark:
     table = source_table(source)
     is_stream = table is not None and table["type"] != "files"
     if table is not None and is_stream:
@@ -97,6 +109,7 @@ def _take(source: list[str], kind: str, frames: int | None) -> TakenDark:
             opened,
             n_frames=frames,
             one_series=is_stream,
+            gain_stages=gain_stages,
             progress=lambda n: bar.update(task, completed=n),
             stopped=stopped.is_set,
         )

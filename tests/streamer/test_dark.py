@@ -112,6 +112,36 @@ def test_averages_of_several_workers_are_merged(tmp_path: Path) -> None:
     assert_right(tmp_path / "dark.h5")
 
 
+def test_pedestals_of_a_jungfrau_are_taken_by_stage(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shape, pedestals = (20, 30), (3000.0, 14000.0, 13500.0)
+    stacks = []
+    for pedestal, code in zip(pedestals, (0, 0x4000, 0xC000), strict=True):
+        stacks.append(rng.normal(pedestal, 5, (30, *shape)).astype(np.uint16) | np.uint16(code))
+    stacks[2][:, 4, 4] = 0xC000
+    stacks[1][:, 5, 5] = stacks[0][:, 5, 5]
+    stacks[0][3, 6, 6] = 0xFFFF
+    for number, stack in enumerate(stacks):
+        with h5py.File(tmp_path / f"g{number}.h5", "w") as file:
+            file["entry/data/data"] = stack
+    to = tmp_path / "dark.h5"
+    result = run(*(tmp_path / f"g{number}.h5" for number in range(3)), "-o", to, "--gain-stages")
+    assert result.exit_code == 0, result.exception
+    with h5py.File(to) as file:
+        found = file["pedestals"][()]
+        np.testing.assert_allclose(np.nanmean(found, axis=(1, 2)), np.array(pedestals) - 0.5, atol=0.3)
+        assert np.isnan(found[2, 4, 4])
+        assert np.isnan(found[1, 5, 5])
+        assert np.isfinite(found[:, 6, 6]).all()
+        assert np.nanmedian(file["pedestal_noise"][1]) == pytest.approx(5, abs=0.3)
+        np.testing.assert_array_equal(file["mean"][()], found[0])
+    np.save(tmp_path / "gains.npy", np.ones((3, *shape)))
+    settings = DetectorSettings(stage_pedestals=str(to), stage_gains=str(tmp_path / "gains.npy"), noise=str(to))
+    calibration = settings.calibration(blank_detector(shape))
+    assert calibration is not None
+    assert abs(np.nanmean(calibration(stacks[1][0]))) < 10
+
+
 def test_a_dark_from_a_stream_ends_with_its_series(stored: Path) -> None:
     simulated = from_files([str(stored)])
     settings = SimulatorSettings(address="tcp://127.0.0.1:*", n_frames=len(simulated))
