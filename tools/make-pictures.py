@@ -4,6 +4,10 @@ A simulated detector sends 4 Mpx lysozyme stills at 50 frames/s from a process o
 and the processor works as it would at a beamline. Once so many frames have come, the terminal view is written to
 docs/pictures/terminal.svg; or the window to docs/pictures/window-*.png, each layout in both themes, and each of its
 panels to panel-*.png. Everything else that the run writes goes to a temporary folder.
+
+Stills that are sent again and again would merge to data that look better than they are. So the run does not integrate;
+for each shot that it indexes, the reflections of another simulated crystal, a weak one, are merged here, and the window
+is told how that merge stands.
 """
 
 import argparse
@@ -17,10 +21,20 @@ from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
-from braggwatch.processing.simulation.demo import demo_simulator
+import numpy as np
+
+from braggwatch.processing.crystal import Crystal
+from braggwatch.processing.simulation.demo import LYSOZYME, demo_detector, demo_simulator
+from braggwatch.processing.simulation.partial_intensities import PartialIntensities
 from braggwatch.processing.simulation.pool import prepare_pool
 from braggwatch.streamer.cli.free_ports import free_ports
 from braggwatch.streamer.feed_client import FeedClient
+from braggwatch.streamer.integrated import Integrated, IntegratedCrystal
+from braggwatch.streamer.live_merge import REFRESH_S
+from braggwatch.streamer.merge_messages import Merging
+from braggwatch.streamer.merge_settings import MergeSettings
+from braggwatch.streamer.messages import State
+from braggwatch.streamer.running_merge import RunningMerge
 from braggwatch.streamer.settings import Settings, parse_settings
 from braggwatch.streamer.terminal import save_picture
 from braggwatch.streamer.terminal_screen import View
@@ -40,6 +54,7 @@ PANELS = {
     "hits": (900, 360),
     "shots": (1200, 150),
     "rates": (1200, 260),
+    "merging": (900, 640),
 }
 """px of the panels that are not shown in the usual size."""
 TRIAL_S = 12
@@ -112,6 +127,29 @@ def take_terminal(address: str, n_frames: int) -> None:
     print(PICTURES / "terminal.svg")
 
 
+class SimulatedMerge:
+    """Merges as many simulated crystals as it is told to; each is another one."""
+
+    PHOTONS = 60.0
+    """In a strong reflection: weak crystals, as small ones are."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(1)
+        self._crystals = PartialIntensities(demo_detector(), LYSOZYME, d_min=1.8, photons=self.PHOTONS)
+        self._merge = RunningMerge(LYSOZYME, MergeSettings(d_min=1.8, target_d_min=2.0), 1.8, time.time())
+        self._n = 0
+
+    def message(self, n: int) -> Merging:
+        """Return how the merge of `n` crystals stands now."""
+        for number in range(self._n, n):
+            size = float(self._rng.lognormal(-0.15, 0.55))
+            measured = self._crystals.measure(self._crystals.excite(self._rng), self._rng, size)
+            crystal = IntegratedCrystal.of(Crystal(LYSOZYME.A, known=LYSOZYME), measured)
+            self._merge.add(Integrated("simulated", number, (crystal,)))
+        self._n = max(n, self._n)
+        return self._merge.message(time.time())
+
+
 def take_window(address: str, n_frames: int) -> None:
     """Save the window's layouts and panels in both themes when `n_frames` have come."""
     os.environ |= {"QT_QPA_PLATFORM": "offscreen", "QT_FONT_DPI": "96"}
@@ -122,18 +160,24 @@ def take_window(address: str, n_frames: int) -> None:
     from braggwatch.gui.presets import PRESETS
     from braggwatch.gui.theme import THEMES
 
-    application = make_application()
-
-    def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not until():
-            application.processEvents()
-            time.sleep(0.01)
+    application, merge = make_application(), SimulatedMerge()
 
     with Link(address) as link:
         composition = Composition(link, Path("window.json"))
         composition.open()
         window, monitor = composition.window, composition.monitor
+        told = time.monotonic()
+
+        def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+            nonlocal told
+            end = time.monotonic() + seconds
+            while time.monotonic() < end and not until():
+                application.processEvents()
+                time.sleep(0.01)
+                if monitor.status is not None and time.monotonic() > told + REFRESH_S:
+                    told = time.monotonic()
+                    monitor.take([merge.message(monitor.status.totals.counts.get(State.INDEXED, 0))])
+
         tuning = next(panel for panel, _ in composition.panels if isinstance(panel, TuningPanel))
         window.resize(*WINDOW)
         wait(10 * n_frames / RATE, lambda: monitor.status is not None and monitor.status.totals.total >= n_frames)

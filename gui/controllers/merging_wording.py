@@ -150,10 +150,8 @@ def quality_words(outer: Shell | None, whole: Shell | None, *, few: bool) -> tup
 
 def left_out(outliers: int | None, foreign: int | None, empty: int | None) -> str:
     """Say which crystals are not in the merge, and why."""
-    return " · ".join(
-        f"{count(n)} {what}"
-        for n, what in ((outliers, "outliers"), (foreign, "of another cell"), (empty, "empty"))
-    )  # fmt: skip
+    parts = ((outliers, "outliers"), (foreign, "of another cell"), (empty, "empty"))
+    return " · ".join(f"{count(n)} {what}" for n, what in parts if n != 0) or "none"
 
 
 def settings_words(names: Sequence[str], numbers: Sequence[int | None], agreement: float | None) -> str:

@@ -7,11 +7,11 @@ from PyQt5.QtWidgets import QVBoxLayout, QWidget
 from braggwatch.gui.controllers.merging_view import SHELL_HEADS, Fact, ShellLine
 from braggwatch.gui.panels.row_list import Cell, Row, RowList
 from braggwatch.gui.panels.scrolled import Scrolled
-from braggwatch.gui.theme import Theme
+from braggwatch.gui.theme import SPACE, Theme
 
 _COLUMNS = ((430, (0, 1, 2, 3, 4, 5, 6, 7)), (350, (0, 2, 3, 4, 5, 7)), (270, (0, 2, 3, 5, 7)), (0, (0, 2, 5)))
 """From which width on, px, which columns are shown."""
-_NARROW = 330
+_NARROW, _WIDEST = 330, 760
 _HEAD_MEANING = (
     "Each shell: its limits, Å; different reflections observed; completeness, %; multiplicity; mean I/σ(I); CC½, the "
     "correlation of two random halves; CC*, the correlation with the truth that this means; R_split, %"
@@ -42,7 +42,16 @@ class FactList(Scrolled):
         self._fill()
 
     def _fill(self) -> None:
+        _keep_together(self.rows, self.width())
         self.rows.set_rows([_fact_row(fact, narrow=self.width() < _NARROW) for fact in self._facts])
+
+
+def _keep_together(rows: RowList, width: int) -> None:
+    """Leave the room at the right free on a large screen, where eyes would lose the row."""
+    place = rows.parentWidget()
+    layout = None if place is None else place.layout()
+    if layout is not None:
+        layout.setContentsMargins(0, SPACE // 2, max(width - _WIDEST, 0), SPACE // 2)
 
 
 def _fact_row(fact: Fact, *, narrow: bool) -> Row:
@@ -84,6 +93,7 @@ class ShellTable(QWidget):
         self._fill()
 
     def _fill(self) -> None:
+        _keep_together(self.rows, self.width())
         chosen = next(columns for width, columns in _COLUMNS if self.width() >= width)
         rows = [Row(tuple(Cell(SHELL_HEADS[i], "quiet") for i in chosen), _HEAD_MEANING)]
         last = len(self._lines) - 1

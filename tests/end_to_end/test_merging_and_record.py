@@ -55,7 +55,8 @@ def test_the_numbers_are_those_of_the_record(seen: Seen) -> None:
     )
     assert n == seen.session.number("SELECT count(*) FROM crystals") - outliers - empty > 20
     assert facts["Crystals merged"][0].split(",")[0] == str(n)
-    assert facts["Left out"] == [f"{outliers} outliers · 0 of another cell · {empty} empty"]
+    left_out = [f"{n} {what}" for n, what in ((outliers, "outliers"), (empty, "empty")) if n]
+    assert facts["Left out"] == [" · ".join(left_out) or "none"]
     assert facts["Rejected"] == [f"{rejected} observations"]
     assert facts["Merged as"] == [f"{group} · {a:.2f} {b:.2f} {c:.2f} Å · 90 90 90°"]
     ((completeness, multiplicity, r_split),) = shells(seen, "completeness, multiplicity, r_split", f"shell = {WHOLE}")

@@ -233,12 +233,14 @@ def test_a_processor_without_archive_or_control_refuses_questions_and_changes() 
         link.change(Change({"hitfind": {"min_snr": 6.0}}), changed.append)
         taken.until(lambda: changed)
         assert changed == [Changed(0, "no processor has been heard yet whose settings could change")]
+        assert link.change_problem == ""
         taken.hear(feed)
         link.ask(HitsWanted(0), answers.append)
         link.change(Change({"hitfind": {"min_snr": 6.0}}), changed.append)
         taken.until(lambda: answers and len(changed) == 2)
         assert answers == [Refusal("this processor has no archive: it is of an older version")]
         assert "takes no changes of settings" in changed[1].problem
+        assert link.change_problem == changed[1].problem
 
 
 def test_a_change_is_sent_to_the_processor_and_its_answer_comes_back() -> None:
@@ -259,6 +261,7 @@ def test_a_change_is_sent_to_the_processor_and_its_answer_comes_back() -> None:
             link.change(wanted, changed.append)
             taken.until(lambda: changed, serve)
             assert changed == [Changed(2)]
+            assert link.change_problem == ""
 
 
 def test_an_address_that_is_none_is_refused_with_a_sentence() -> None:

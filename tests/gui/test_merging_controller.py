@@ -156,8 +156,11 @@ def test_ways_of_indexing_are_named_where_the_lattice_cannot_tell_them(rig: Rig)
 
 
 def test_crystals_that_are_left_out_are_counted_by_why(rig: Rig) -> None:
-    view = rig.tell(changed(merged(), n_outliers=3, n_foreign=1200, n_empty=1, n_left_out=5))
+    view = rig.tell(changed(merged(), n_outliers=3, n_foreign=1200, n_empty=1))
     assert view.fact("Left out") == "3 outliers · 1\u2009200 of another cell · 1 empty"
+    assert rig.tell(changed(merged(), n_empty=2)).fact("Left out") == "2 empty"
+    assert rig.tell(merged()).fact("Left out") == "none"
+    view = rig.tell(changed(merged(), n_left_out=5))
     late = next(fact for fact in view.shown.facts if fact.name == "No time for")
     assert (late.value, late.tone) == ("5 shots", "alarm")
 
