@@ -91,15 +91,16 @@ def demo(
         ) as simulator, _stopping(processor, if_fails=simulator):  # fmt: skip
             if opened is not None:
                 say(f"Sending {n_frames} frames. Close the window to end; what is found stays in {folder}")
-                finished, all_sent = _until_closed(opened, feed, processor, simulator)
+                finished, stopped = _until_closed(opened, feed, processor, simulator)
             else:
-                finished, all_sent = watch_feed(feed_address, until_finished=True), True
-        if simulator.returncode and all_sent:  # one that was stopped while it sent may say so in its exit code
+                finished, stopped = watch_feed(feed_address, until_finished=True), False
+        if simulator.returncode and not stopped:  # one that was stopped may say so in its exit code
             log = (folder / "simulate.log").read_text(errors="replace")
             raise OSError(f"the simulated detector failed; its log says:\n{log}")
     if finished is None:
         raise OSError(f"the processor ended without a summary; see {folder / 'process.log'}")
     sent = SimulatorReport.read(report_file).series
+    all_sent = sum(series.reached for series in sent) == n_frames  # of others, some may still have been on their way
     print_summary(finished, sent=sum(series.whole for series in sent) if all_sent else None)
     output.print(
         compare_with_truth(settings.experiment.record, pool, LYSOZYME).in_words(), markup=False, soft_wrap=True
@@ -166,12 +167,12 @@ def _until_closed(
     processor: "subprocess.Popen[bytes]",
     simulator: "subprocess.Popen[bytes]",
 ) -> tuple[Finished | None, bool]:
-    """Wait until the window is closed, and stop everything; the last word, and whether all frames were sent."""
+    """Wait until the window is closed, and stop everything; the last word, and whether the simulator was stopped."""
     with suppress(KeyboardInterrupt):  # which stops the others in good order as well
         while window.poll() is None and processor.poll() is None:
             feed.poll(0.2)
-    all_sent = simulator.poll() is not None
-    if not all_sent:
+    stopped = simulator.poll() is None
+    if stopped:
         simulator.send_signal(signal.SIGINT)
         simulator.wait(30)
     if processor.poll() is None:
@@ -179,7 +180,7 @@ def _until_closed(
     deadline = time.monotonic() + LAST_WORD_S
     while feed.finished is None and time.monotonic() < deadline:
         feed.poll(0.2)
-    return feed.finished, all_sent
+    return feed.finished, stopped
 
 
 @contextmanager

@@ -167,6 +167,8 @@ def test_the_demo_with_the_window_ends_with_the_summary_when_the_window_is_close
         with Program(tmp_path, "demo", "--frames", "40", "--rate", "40", "--directory", folder) as demo:
             window = window_of(demo)
             wait_until((folder / "sent.json").exists, of=demo)
+            done = "SELECT count(*) FROM frames"
+            wait_until(lambda: query(folder / "record.sqlite", done) == [(40,)], of=demo)
             window.terminate()
             assert demo.wait() == 0, demo.messages
     said = summary_counts(demo.output)
