@@ -27,6 +27,9 @@ _LARGEST = 2**31 - 1
 _LONGEST_OLD = 10
 """Characters of an old value that the way back can show; a longer one stands in its tooltip."""
 
+_LEAST_NAME = 110
+"""px that a setting's name has at least."""
+
 
 class FieldRow(QObject):
     """The widgets of one setting in a row of a grid; what the user does goes out as `changed` and `reset`."""
@@ -42,6 +45,7 @@ class FieldRow(QObject):
         self._old: str | None = None
         self._narrow, self._wide = False, True
         self.label = QCheckBox(field.key) if field.optional else QLabel(field.key)
+        self.label.setMinimumWidth(_LEAST_NAME)  # a long name is cut in a narrow panel; the tooltip has all of it
         self.slider = QSlider(Qt.Orientation.Horizontal) if field.slider_steps else None
         self.editor = self._make_editor()
         self.off = QLabel("none")
