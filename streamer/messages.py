@@ -48,6 +48,12 @@ class CrystalFound(msgspec.Struct, frozen=True, gc=False):
     """Real-space a, b, c in the lab frame, row by row, Angstrom."""
     n_indexed: int
     rmsd_px: float
+    block_size: float | None = None
+    """Of its mosaic blocks, Angstrom; None, as the next two, where it was not integrated or nothing could be told."""
+    mosaicity: float | None = None
+    """Spread of the blocks' orientations, degrees."""
+    diffraction_limit: float | None = None
+    """Resolution to which its reflections have a mean I/sigma of 1, Angstrom."""
 
 
 class Dumped(msgspec.Struct, frozen=True, gc=False):

@@ -36,7 +36,8 @@ WHERE hits.id > ? ORDER BY hits.id LIMIT ?
 _OF_HITS = "FROM hits CROSS JOIN {0} ON {0}.run = hits.run AND {0}.number = hits.number"
 _BETWEEN = "WHERE hits.id BETWEEN ? AND ? ORDER BY hits.id"
 _CRYSTALS = f"""
-SELECT hits.id, n_indexed, rmsd_px, a, b, c, alpha, beta, gamma, ax, ay, az, bx, by, bz, cx, cy, cz
+SELECT hits.id, n_indexed, rmsd_px, block_size, mosaicity, diffraction_limit,
+    a, b, c, alpha, beta, gamma, ax, ay, az, bx, by, bz, cx, cy, cz
 {_OF_HITS.format("crystals")} {_BETWEEN}, lattice
 """
 _DUMPED = f"""
@@ -229,10 +230,11 @@ class RecordReader:
 
     def _crystals(self, first: int, last: int) -> dict[int, list[CrystalFound]]:
         found = defaultdict(list)
-        for id_, n_indexed, rmsd_px, *numbers in self._connection.execute(_CRYSTALS, (first, last)):
+        for id_, n_indexed, rmsd_px, *rest in self._connection.execute(_CRYSTALS, (first, last)):
+            model, numbers = rest[:3], rest[3:]
             values: Any = [math.nan if x is None else x for x in numbers]
             rmsd = math.nan if rmsd_px is None else rmsd_px
-            found[id_].append(CrystalFound(tuple(values[:6]), tuple(values[6:]), n_indexed, rmsd))
+            found[id_].append(CrystalFound(tuple(values[:6]), tuple(values[6:]), n_indexed, rmsd, *model))
         return found
 
     def _dumped(self, first: int, last: int) -> dict[int, list[Dumped]]:

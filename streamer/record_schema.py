@@ -108,6 +108,7 @@ CREATE TABLE crystals (
     rmsd_px REAL,
     a REAL, b REAL, c REAL, alpha REAL, beta REAL, gamma REAL,
     ax REAL, ay REAL, az REAL, bx REAL, by REAL, bz REAL, cx REAL, cy REAL, cz REAL,
+    block_size REAL, mosaicity REAL, diffraction_limit REAL,
     PRIMARY KEY (run, number, lattice)
 ) WITHOUT ROWID;
 

@@ -78,7 +78,7 @@ _REFUSED = (OverflowError, UnicodeError, sqlite3.ProgrammingError, sqlite3.DataE
 
 _FRAME = "INSERT OR IGNORE INTO frames (run, number, state, t_ms) VALUES (?, ?, ?, ?)"
 _HIT = "INSERT OR IGNORE INTO hits (run, number, n_peaks, resolution, peaks) VALUES (?, ?, ?, ?, ?)"
-_CRYSTAL = f"INSERT OR IGNORE INTO crystals VALUES ({', '.join('?' * 20)})"
+_CRYSTAL = f"INSERT OR IGNORE INTO crystals VALUES ({', '.join('?' * 23)})"
 _FAILURE = "INSERT OR IGNORE INTO failures (run, number, error) VALUES (?, ?, ?)"
 _IMAGE = "INSERT OR IGNORE INTO images (run, number, file, entry) VALUES (?, ?, ?, ?)"
 _LOSS = "INSERT OR IGNORE INTO losses (run, first, last, state, t_ms) VALUES (?, ?, ?, ?, ?)"
@@ -202,7 +202,8 @@ class RecordWriter:
                 hits.append((run, number, result.n_peaks, result.resolution, result.peaks))
             for lattice, crystal in enumerate(result.crystals):
                 rmsd = crystal.rmsd_px if math.isfinite(crystal.rmsd_px) else None
-                crystals.append((run, number, lattice, crystal.n_indexed, rmsd, *crystal.cell, *crystal.A))
+                model = crystal.block_size, crystal.mosaicity, crystal.diffraction_limit
+                crystals.append((run, number, lattice, crystal.n_indexed, rmsd, *crystal.cell, *crystal.A, *model))
             if result.error:
                 failures.append((run, number, result.error))
             images.extend((run, number, self._file(d.dump, d.path), d.entry) for d in result.dumped)

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import socket
 import threading
@@ -14,6 +15,7 @@ import zmq
 from numpy.typing import NDArray
 
 import braggwatch
+from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.frame import Frame, Series
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.pipeline import Pipeline, RefusedFrameError
@@ -198,11 +200,17 @@ def describe(shot: Shot, worker: str) -> Result:
         n_peaks=len(peaks),
         resolution=_resolution(inverse_d),
         peaks=_rows(shot, peaks, inverse_d),
-        crystals=tuple(CrystalFound(c.cell, _nine(c.A), c.n_indexed, c.rmsd_px) for c in shot.crystals),
+        crystals=tuple(_found(crystal) for crystal in shot.crystals),
         dumped=tuple(Dumped(d.dump, str(d.path), d.entry) for d in shot.dumped),
         seconds=shot.timings,
         notices=shot.notices,
     )
+
+
+def _found(crystal: Crystal) -> CrystalFound:
+    model = (crystal.block_size, crystal.mosaicity, crystal.diffraction_limit)
+    known = (float(value) if math.isfinite(value) else None for value in model)
+    return CrystalFound(crystal.cell, _nine(crystal.A), crystal.n_indexed, crystal.rmsd_px, *known)
 
 
 def _inverse_d(shot: Shot, peaks: Peaks) -> NDArray[np.float64]:

@@ -30,7 +30,8 @@ SERIES = Series(
     detector="EIGER2 16M", serial_number="E-32-0104",
 )  # fmt: skip
 SPOTS = np.array([(1.5, 2.5, 300.0, 200.0, 0.25, 1), (1000.25, 900.75, 77.0, 40.0, 0.4, 0)], PEAK)
-CRYSTAL = CrystalFound((79.2, 79.3, 38.0, 90.0, 90.1, 90.2), (79.2, 0.0, 0.0, 0.1, 79.3, 0.0, 0.2, 0.3, 38.0), 55, 0.4)
+CRYSTAL = CrystalFound((79.2, 79.3, 38.0, 90.0, 90.1, 90.2), (79.2, 0.0, 0.0, 0.1, 79.3, 0.0, 0.2, 0.3, 38.0), 55, 0.4,
+                       1200.0, 0.05, 1.9)  # fmt: skip
 
 
 def blank(number: int, series: str = SERIES.key) -> Result:
@@ -85,7 +86,7 @@ def test_what_was_found_in_a_frame_is_read_back_as_it_was(path: Path) -> None:
     assert (number, n_peaks, resolution) == (1, 2, 2.1)
     np.testing.assert_array_equal(unpack_peaks(peaks), SPOTS)
     crystals = rows(path, "SELECT * FROM crystals ORDER BY lattice")
-    assert crystals == [(1, 1, lattice, 55, 0.4, *CRYSTAL.cell, *CRYSTAL.A) for lattice in (0, 1)]
+    assert crystals == [(1, 1, lattice, 55, 0.4, *CRYSTAL.cell, *CRYSTAL.A, 1200.0, 0.05, 1.9) for lattice in (0, 1)]
     assert rows(path, "SELECT number, error FROM failures") == [(2, "IndexError: no")]
     assert rows(path, "SELECT dump, path, entry FROM images JOIN files ON files.id = file ORDER BY dump") == [
         ("hit", "dumps/hit.h5", 1), ("indexed", "dumps/indexed.h5", 1),
