@@ -227,6 +227,9 @@ def _directions(A: F64) -> tuple[AxisDirection, ...]:
 def _facts(result: Result, crystal: CrystalFound, found: Residuals | None) -> tuple[tuple[str, str, str], ...]:
     share = f" ({100 * crystal.n_indexed / result.n_peaks:.0f} %)" if result.n_peaks else ""
     along_fs, along_ss = (np.nan, np.nan) if found is None else found.mean
+    mosaic = UNKNOWN
+    if crystal.mosaicity is not None or crystal.block_size is not None:
+        mosaic = f"{said(crystal.mosaicity, '°', 3)} · {said(crystal.block_size, 'Å', 0)}"
     mean = UNKNOWN if np.isnan(along_fs) else f"{_signed(along_fs, 2)}, {_signed(along_ss, 2)} px"
     return (
         ("Indexed", f"{count(crystal.n_indexed)} of {count(result.n_peaks)}{share}",
@@ -236,6 +239,11 @@ def _facts(result: Result, crystal: CrystalFound, found: Residuals | None) -> tu
         ("Mean shift", mean,
          "Mean of observed minus predicted along fs and ss, pixels; far from 0 where the beam centre is wrong"),
         ("Resolution", angstrom(result.resolution), "d spacing within which 95 % of the spots lie, Å"),
+        ("Diffracts to", angstrom(crystal.diffraction_limit),
+         "Where the mean I/σ of its integrated reflections falls to 1, Å; needs the stage integrate"),
+        ("Mosaicity", mosaic,
+         "Spread of its blocks' orientations, degrees, and their size, Å, from the width of its reflections; needs the "
+         "stage integrate"),
     )  # fmt: skip
 
 

@@ -27,12 +27,14 @@ from braggwatch.streamer.wording import said
 _NUMBERS_PX = 268
 _BESIDE_PX = 560
 """Wide enough for plots beside the numbers."""
-_NUMBERS_HIGH_PX = 364
+_NUMBERS_HIGH_PX = 404
 _REASONS_HIGH_PX = 160
 _PLOTS_HIGH_PX = 200
 """High enough for plots below numbers or reasons."""
 _ALIGNMENTS = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight, Qt.AlignmentFlag.AlignRight
 _ANY_PX = 2**24 - 1
+_FACTS = 6
+"""Lines of numbers besides the cell, as many as in `CrystalPicture.facts`."""
 
 
 class CrystalPanel(Panel):
@@ -213,12 +215,12 @@ class CrystalPanel(Panel):
         grid = QGridLayout()
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
-        for row in range(4):
+        for row in range(_FACTS):
             name, value = QLabel(), QLabel()
             grid.addWidget(name, row, 0)
             grid.addWidget(value, row, 1)
             self.facts.append((name, value))
-        for row, symbol in enumerate("abc", 4):
+        for row, symbol in enumerate("abc", _FACTS):
             name, angles = QLabel(f"{symbol} to beam"), QLabel()
             for place, label in enumerate((name, angles)):
                 label.setToolTip(

@@ -78,6 +78,8 @@ def test_cell_rmsd_and_plots_are_those_of_the_indexer(bench: Bench, shared: Path
     assert bench.facts()["RMSD"] == f"{crystal.rmsd_px:.2f} px"
     assert bench.facts()["Indexed"] == f"{crystal.n_indexed} of {n} ({100 * crystal.n_indexed / n:.0f} %)"
     assert bench.facts()["Resolution"] == "1.98 Å"
+    assert bench.facts()["Diffracts to"] == "–"
+    assert bench.facts()["Mosaicity"] == "–"
     x, y = bench.panel.residuals.points.getData()
     assert np.sqrt(np.mean(x**2 + y**2)) == pytest.approx(crystal.rmsd_px, rel=1e-5)
     x, y = bench.panel.residuals.circle.getData()
@@ -119,6 +121,12 @@ def test_each_lattice_of_a_double_hit_can_be_chosen(bench: Bench, shared: Path) 
     bench.show(shot_image(9))  # of another size: the first lattice again, without places
     assert tabs.currentIndex() == 0 and not tabs.isVisible()
     assert bench.panel.spots.empty == "The places of the spots need the geometry of the run, which is not known."
+
+
+def test_what_integration_tells_of_a_crystal_is_shown(bench: Bench) -> None:
+    bench.show(changed(shot_image(1), block_size=1204.4, mosaicity=0.0512, diffraction_limit=1.853))
+    assert bench.facts()["Diffracts to"] == "1.85 Å"
+    assert bench.facts()["Mosaicity"] == "0.051 ° · 1204 Å"
 
 
 def test_the_directions_of_the_axes_are_angles_to_the_beam(bench: Bench) -> None:
