@@ -130,7 +130,7 @@ def take_terminal(address: str, n_frames: int) -> None:
 class SimulatedMerge:
     """Merges as many simulated crystals as it is told to; each is another one."""
 
-    PHOTONS = 60.0
+    PHOTONS = 35.0
     """In a strong reflection: weak crystals, as small ones are."""
 
     def __init__(self) -> None:

@@ -64,7 +64,7 @@ def _wanted(value: float | None, said: str) -> str:
 
 
 def _about_crystals(merging: Merging) -> list[Fact]:
-    n = count_of(merging.n_crystals)
+    n, rejected = count_of(merging.n_crystals), count_of(merging.n_rejected)
     few = ", few so far" if n is not None and n < FEW else ""
     facts = [
         Fact("Crystals merged", f"{count(n)}{few}", "", "Crystals whose intensities are in the merge"),
@@ -77,7 +77,7 @@ def _about_crystals(merging: Merging) -> list[Fact]:
             "the merge's. Empty: without a reflection that could be used",
         ),
         Fact(
-            "Rejected", f"{count(count_of(merging.n_rejected))} observations", "",
+            "Rejected", f"{count(rejected)} observation{'s' if rejected != 1 else ''}", "",
             "Single observations left out since they lie far from the others of their reflection",
         ),
     ]  # fmt: skip

@@ -150,7 +150,7 @@ def quality_words(outer: Shell | None, whole: Shell | None, *, few: bool) -> tup
 
 def left_out(outliers: int | None, foreign: int | None, empty: int | None) -> str:
     """Say which crystals are not in the merge, and why."""
-    parts = ((outliers, "outliers"), (foreign, "of another cell"), (empty, "empty"))
+    parts = ((outliers, "outlier" if outliers == 1 else "outliers"), (foreign, "of another cell"), (empty, "empty"))
     return " · ".join(f"{count(n)} {what}" for n, what in parts if n != 0) or "none"
 
 

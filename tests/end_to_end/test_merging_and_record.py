@@ -57,7 +57,7 @@ def test_the_numbers_are_those_of_the_record(seen: Seen) -> None:
     assert facts["Crystals merged"][0].split(",")[0] == str(n)
     left_out = [f"{n} {what}" for n, what in ((outliers, "outliers"), (empty, "empty")) if n]
     assert facts["Left out"] == [" · ".join(left_out) or "none"]
-    assert facts["Rejected"] == [f"{rejected} observations"]
+    assert facts["Rejected"] == [f"{rejected} observation{'s' if rejected != 1 else ''}"]
     assert facts["Merged as"] == [f"{group} · {a:.2f} {b:.2f} {c:.2f} Å · 90 90 90°"]
     ((completeness, multiplicity, r_split),) = shells(seen, "completeness, multiplicity, r_split", f"shell = {WHOLE}")
     ((cc_half, d_min),) = shells(seen, "cc_half, d_min", f"shell = {OUTER}")
