@@ -74,7 +74,8 @@ class BoxPeakFinder:
             radial_bins(detector, Window(min_radius, max_radius, d_min, d_max)) != LEFT_OUT
         )
         self._panels = np.array([(p.ss_start, p.ss_stop, p.fs_start, p.fs_stop) for p in detector.panels], np.int64)
-        self._heights = float(minimum_signal_height), float(max(minimum_spot_height, minimum_signal_height))
+        heights = minimum_signal_height, max(minimum_spot_height, minimum_signal_height)
+        self._heights = np.float32(heights[0]), np.float32(heights[1])
         self._areas = int(minimum_spot_area), int(minimum_spot_area * spot_area_maximum_factor)
         self._minimum_value = float(minimum_value)
         self._margin = int(peripheral_margin)

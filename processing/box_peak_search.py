@@ -78,32 +78,31 @@ def _fit_box(pixels, top, bottom, left, right, height, box):  # type: ignore[no-
     box[LEVEL] = _first_known(pixels, top, bottom, left, right)
     limit, before = np.float32(np.inf), -1.0
     for _ in range(ROUNDS):
-        s = np.zeros((3, 3))
-        right_side = np.zeros(3)
-        srr = 0.0
+        count = sum_x = sum_y = sum_xx = sum_xy = sum_yy = sum_r = sum_xr = sum_yr = sum_rr = 0.0
         for row in range(top, bottom):
             y = row - middle_ss
             line = np.float32(box[LEVEL] + box[ALONG_SS] * y)
-            n, sx, sxx, sr, sxr, rr = _row_sums(pixels[row, left:right], x, line, np.float32(box[ALONG_FS]), limit)
-            s[0, 0] += n
-            s[0, 1] += sx
-            s[1, 1] += sxx
-            s[0, 2] += n * y
-            s[1, 2] += sx * y
-            s[2, 2] += n * y * y
-            right_side[0] += sr
-            right_side[1] += sxr
-            right_side[2] += sr * y
-            srr += rr
-        count = s[0, 0]
-        if count == 0 or count == before:
+            n, sx, sxx, sr, sxr, srr = _row_sums(pixels[row, left:right], x, line, np.float32(box[ALONG_FS]), limit)
+            count += n
+            sum_x += sx
+            sum_y += n * y
+            sum_xx += sxx
+            sum_xy += sx * y
+            sum_yy += n * y * y
+            sum_r += sr
+            sum_xr += sxr
+            sum_yr += sr * y
+            sum_rr += srr
+        if count == 0.0 or count == before:
             return
         before = count
-        step = _plane(s, right_side) if count >= LEAST_PIXELS else np.array([right_side[0] / count, 0.0, 0.0])
-        box[LEVEL] += step[0]
-        box[ALONG_FS] += step[1]
-        box[ALONG_SS] += step[2]
-        variance = (srr - step[0] * right_side[0] - step[1] * right_side[1] - step[2] * right_side[2]) / count
+        level, along_fs, along_ss = sum_r / count, 0.0, 0.0
+        if count >= LEAST_PIXELS:
+            level, along_fs, along_ss = _plane(count, sum_x, sum_y, sum_xx, sum_xy, sum_yy, sum_r, sum_xr, sum_yr)
+        box[LEVEL] += level
+        box[ALONG_FS] += along_fs
+        box[ALONG_SS] += along_ss
+        variance = (sum_rr - level * sum_r - along_fs * sum_xr - along_ss * sum_yr) / count
         box[SIGMA] = max(np.sqrt(max(variance, 0.0)), FLAT_SIGMA)
         limit = np.float32(height * box[SIGMA])
 
@@ -118,12 +117,19 @@ def _first_known(pixels, top, bottom, left, right):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True, cache=True)
-def _plane(s, right_side):  # type: ignore[no-untyped-def]
-    """Solve for level and slopes; only the level where the pixels lie on a line."""
-    s[1, 0], s[2, 0], s[2, 1] = s[0, 1], s[0, 2], s[1, 2]
-    if abs(np.linalg.det(s)) < 1e-6 * s[0, 0] * s[1, 1] * s[2, 2] or s[1, 1] == 0 or s[2, 2] == 0:
-        return np.array([right_side[0] / s[0, 0], 0.0, 0.0])
-    return np.linalg.solve(s, right_side)
+def _plane(n, sx, sy, sxx, sxy, syy, sr, sxr, syr):  # type: ignore[no-untyped-def]
+    """Return level and slopes of least squares from the sums; only the level where the pixels lie on a line.
+
+    About the pixels' centre only two equations are left: a call of LAPACK would take longer than all the sums.
+    """
+    x, y = sx / n, sy / n
+    xx, xy, yy = sxx - n * x * x, sxy - n * x * y, syy - n * y * y
+    xr, yr = sxr - x * sr, syr - y * sr
+    determinant = xx * yy - xy * xy
+    if not determinant > 1e-6 * xx * yy:
+        return sr / n, 0.0, 0.0
+    along_fs, along_ss = (yy * xr - xy * yr) / determinant, (xx * yr - xy * xr) / determinant
+    return sr / n - along_fs * x - along_ss * y, along_fs, along_ss
 
 
 @njit(nogil=True, cache=True)
@@ -135,13 +141,22 @@ def thresholds(boxes, row_edges, column_edges, height, noise, panel, out):  # ty
     for i in range(len(row_edges) - 1):
         for j in range(len(column_edges) - 1):
             box = boxes[i, j]
+            slope, sigma = np.float32(box[ALONG_FS]), np.float32(box[SIGMA])
+            left, right = column_edges[j], column_edges[j + 1]
             for row in range(row_edges[i], row_edges[i + 1]):
-                line = box[LEVEL] + box[ALONG_SS] * (row - box[MIDDLE_SS])
-                for column in range(column_edges[j], column_edges[j + 1]):
-                    sigma = box[SIGMA]
-                    if noise.size:
-                        sigma = max(sigma, noise[panel[0] + row, panel[2] + column])
-                    out[row, column] = line + box[ALONG_FS] * (column - box[MIDDLE_FS]) + height * sigma
+                start = np.float32(
+                    box[LEVEL] + box[ALONG_SS] * (row - box[MIDDLE_SS]) + slope * (left - box[MIDDLE_FS])
+                )
+                target = out[row, left:right]
+                for k in range(target.size):
+                    target[k] = start + slope * np.float32(k)
+                if noise.size:
+                    own = noise[panel[0] + row, panel[2] + left : panel[2] + right]
+                    for k in range(target.size):
+                        target[k] += height * max(sigma, own[k])
+                else:
+                    for k in range(target.size):
+                        target[k] += height * sigma
 
 
 @njit(nogil=True, cache=True)
@@ -159,8 +174,9 @@ def search(  # type: ignore[no-untyped-def]
     for height in (signal_height, spot_height):
         thresholds(boxes, row_edges, column_edges, height, noise, panel, threshold)
         for row in range(margin, n_ss - margin):
+            marks, values, limits = signal[row], pixels[row], threshold[row]
             for column in range(margin, n_fs - margin):
-                signal[row, column] += pixels[row, column] > threshold[row, column]
+                marks[column] += np.uint8(values[column] > limits[column])
     row_box, column_box = _box_of(row_edges), _box_of(column_edges)
     for row in range(margin, n_ss - margin):
         for column in range(margin, n_fs - margin):

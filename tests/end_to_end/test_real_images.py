@@ -83,8 +83,12 @@ def test_thaumatin_hits_are_indexed_as_dials_does_and_the_blank_is_blank(shared:
 
 @pytest.mark.parametrize(
     "hitfind",
-    [{}, {"method": "spots", "min_peaks": 16, "threshold_adu": 450.0, "central_panels": 8}],
-    ids=["peakfinder8", "the older tools' tutorial settings"],
+    [
+        {},
+        {"method": "spots", "min_peaks": 16, "threshold_adu": 450.0, "central_panels": 8},
+        {"method": "spots", "min_peaks": 16, "threshold_adu": 450.0, "central_panels": 8, "rule": "restrictive"},
+    ],
+    ids=["peakfinder8", "the older tools' tutorial settings", "the same, restrictive"],
 )
 def test_thermolysin_on_64_cspad_panels_is_indexed_as_dials_does(shared: Path, hitfind: dict[str, Any]) -> None:
     truth = json.loads((shared / "real" / "thermolysin_dials.json").read_text())
