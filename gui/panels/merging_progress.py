@@ -120,8 +120,9 @@ class ProgressPlot(ChoicePlot):
         first, last = float(self._x.min()), float(self._x.max())
         ahead = last
         expected = self._shown.expected if self.axis.by_clock else None
-        if expected is not None:
-            ahead = max(last, min(expected[2], last + _AHEAD * (last - first)))
+        most = last + _AHEAD * (last - first)
+        if expected is not None and expected[0] < most:
+            ahead = max(last, min(expected[2], most))
         end = max(ahead, first + (10.0 if self.axis.by_clock else 1.0))
         both = np.array([first, end])
         for line, value in ((self.cc_target, self._shown.target_cc_half),

@@ -252,3 +252,17 @@ def test_a_message_that_makes_no_sense_does_no_harm(qtbot: QtBot, show: Show) ->
     controller.refresh()
     assert view.quality.text.endswith("-fold")
     np.testing.assert_allclose(view.shells.plot.plotItem.vb.viewRange()[0][1], 1.02 * D_MIN**-2)
+
+
+def test_the_time_of_the_forecast_is_drawn_where_it_is_near_and_takes_no_room_where_it_is_far(show: Show) -> None:
+    message = merged()
+    first, last = message.moments[0].time, message.moments[-1].time
+    for seconds, near in ((1.0, True), (3600.0, False)):
+        forecast = Forecast("ahead", 2 * seconds, seconds, 3 * seconds)
+        view, _, _ = show(changed(message, forecast=forecast))
+        left, right = view.progress.plot.plotItem.vb.viewRange()[0]
+        assert left == pytest.approx(first)
+        assert (right > last + 1) == near
+        assert (not view.progress.ahead.path.isEmpty()) == near
+        view.progress.choice.choose("crystals")
+        assert view.progress.ahead.path.isEmpty()
