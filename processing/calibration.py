@@ -106,7 +106,7 @@ class Calibration:
 
     @property
     def corrected(self) -> Detector:
-        """The detector for corrected images: further pixels masked, bad values NaN already, with saturation and noise."""
+        """The detector for corrected images: more pixels masked, bad values NaN already, with saturation and noise."""
         saturated = float(self._saturated_as)
         panels = tuple(
             replace(panel, max_adu=saturated) if np.isfinite(panel.max_adu) else panel
