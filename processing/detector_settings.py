@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from braggwatch.processing.array_files import load_mask
+from braggwatch.processing.average_files import blank_detector
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.calibration import Calibration
 from braggwatch.processing.crystfel_geometry import CrystfelGeometry
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.jungfrau import JungfrauCalibration
+from braggwatch.processing.pixel_watch import DarkDrift
+
+_WARM_UP_SHAPE = (64, 64)
 
 Correction = Calibration | JungfrauCalibration
 """What makes of the numbers that a detector sends those that the chain sees."""
@@ -145,7 +149,7 @@ class DetectorSettings(BaseModel):
         """Return what corrects the images of a detector, or None where nothing is asked for."""
         if self.stage_pedestals is not None and self.stage_gains is not None:
             return JungfrauCalibration.load(detector, self.stage_pedestals, self.stage_gains, self.noise)
-        if self.common_mode == "none" and self.dark is None and self.noise is None and self.gain_map is None:
+        if not self.corrects:
             return None
         return Calibration.load(
             detector,
@@ -156,6 +160,30 @@ class DetectorSettings(BaseModel):
             gain_level=self.gain_map_level,
             common_mode=None if self.common_mode == "none" else self.common_mode,
         )
+
+    @property
+    def corrects(self) -> bool:
+        """Whether anything is done to the pixels, which are float32 then."""
+        asked = (self.dark, self.noise, self.gain_map, self.stage_pedestals)
+        return self.common_mode != "none" or any(source is not None for source in asked)
+
+    def warm_up(self, dtype: str) -> None:
+        """Compile what corrects images of one type, on a small one; no file is read."""
+        blank, shape = blank_detector(_WARM_UP_SHAPE), _WARM_UP_SHAPE
+        correction: Correction
+        if self.stage_pedestals is not None:
+            correction = JungfrauCalibration(blank, np.zeros((3, *shape)), np.ones((3, *shape)))
+            dtype = "uint16"
+        else:
+            correction = Calibration(
+                blank,
+                noise=np.ones(shape),
+                gain=None if self.gain_map is None else np.ones(shape),
+                common_mode=None if self.common_mode == "none" else self.common_mode,
+            )
+        correction(np.zeros(shape, dtype))
+        if self.noise is not None:
+            DarkDrift(blank, np.ones(shape, np.float32))
 
     def check_files(self) -> None:
         """Raise ValueError, naming the setting, where a file that is asked for is missing or no geometry file."""

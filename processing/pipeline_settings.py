@@ -60,10 +60,15 @@ class PipelineSettings(BaseModel):
     def warm_up(self) -> None:
         """Compile the kernels that frames of the usual dtypes need: one small frame of each goes through the chain.
 
+        Corrected images are float32, so where pixels are corrected one of these goes too.
+
         Stages that write files or are a user's own are left out.
         """
         specs = [spec for spec in self.stage_specs() if spec.module in ("hitfind", "index", "integrate")]
-        for dtype in _WARM_UP_DTYPES:
+        if self.detector.corrects:
+            for dtype in _WARM_UP_DTYPES:
+                self.detector.warm_up(dtype)
+        for dtype in (*_WARM_UP_DTYPES, "float32") if self.detector.corrects else _WARM_UP_DTYPES:
             pixels = np.random.default_rng(0).poisson(5.0, _WARM_UP_SHAPE).astype(dtype)
             series, frame = _warm_up_series(dtype), _warm_up_frame(pixels)
             Pipeline(series, DetectorSettings(), build_chain(specs, {})).process(frame)

@@ -13,6 +13,7 @@ from braggwatch.processing.detector import Detector
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.pipeline import Pipeline, RefusedFrameError
+from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.processing.shot import Shot
 
 SHAPE = (60, 50)
@@ -182,3 +183,19 @@ def test_what_a_stage_raises_goes_through() -> None:
 
     with pytest.raises(ZeroDivisionError):
         pipeline(Broken()).process(frame(pixels()))
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [
+        {},
+        {"dark": "dark.h5"},
+        {"noise": "dark.h5", "gain_map": "gain.h5", "common_mode": "robust"},
+        {"common_mode": "chebyshev"},
+        {"stage_pedestals": "pedestals.h5", "stage_gains": "gains.h5"},
+    ],
+)
+def test_everything_is_compiled_without_the_files_being_there(detector: dict[str, Any]) -> None:
+    settings = PipelineSettings.model_validate({"detector": detector, "chain": {"stages": ["hitfind"]}})
+    assert settings.detector.corrects == bool(detector)
+    settings.warm_up()
