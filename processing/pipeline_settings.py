@@ -1,5 +1,6 @@
 """The settings of a pipeline: detector, chain, and the options of each stage."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.pipeline import Pipeline
 from braggwatch.processing.stages.dump import DumpSettings
+from braggwatch.processing.stages.hitfind import HitfindSettings
 from braggwatch.processing.stages.stream import StreamSettings
 
 _WARM_UP_SHAPE = (256, 256)
@@ -60,11 +62,10 @@ class PipelineSettings(BaseModel):
     def warm_up(self) -> None:
         """Compile the kernels that frames of the usual dtypes need: one small frame of each goes through the chain.
 
-        Corrected images are float32, so where pixels are corrected one of these goes too.
-
-        Stages that write files or are a user's own are left out.
+        Corrected images are float32, so where pixels are corrected one of these goes too. Stages that write files or
+        are a user's own are left out.
         """
-        specs = [spec for spec in self.stage_specs() if spec.module in ("hitfind", "index", "integrate")]
+        specs = [_anywhere(spec) for spec in self.stage_specs() if spec.module in ("hitfind", "index", "integrate")]
         if self.detector.corrects:
             for dtype in _WARM_UP_DTYPES:
                 self.detector.warm_up(dtype)
@@ -72,6 +73,13 @@ class PipelineSettings(BaseModel):
             pixels = np.random.default_rng(0).poisson(5.0, _WARM_UP_SHAPE).astype(dtype)
             series, frame = _warm_up_series(dtype), _warm_up_frame(pixels)
             Pipeline(series, DetectorSettings(), build_chain(specs, {})).process(frame)
+
+
+def _anywhere(spec: StageSpec) -> StageSpec:
+    """Return a stage that a small frame can go through: a region of interest may lie outside of it."""
+    if isinstance(spec.settings, HitfindSettings):
+        return replace(spec, settings=spec.settings.model_copy(update={"roi": None}))
+    return spec
 
 
 def _warm_up_series(dtype: str) -> Series:

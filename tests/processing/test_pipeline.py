@@ -199,3 +199,8 @@ def test_everything_is_compiled_without_the_files_being_there(detector: dict[str
     settings = PipelineSettings.model_validate({"detector": detector, "chain": {"stages": ["hitfind"]}})
     assert settings.detector.corrects == bool(detector)
     settings.warm_up()
+
+
+def test_a_region_of_interest_far_out_does_not_keep_a_worker_from_getting_ready() -> None:
+    hitfind = {"method": "threshold", "threshold_adu": 5.0, "roi": "1500:1600,1700:1900"}
+    PipelineSettings.model_validate({"chain": {"stages": ["hitfind"]}, "stages": {"hitfind": hitfind}}).warm_up()
