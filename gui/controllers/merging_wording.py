@@ -116,7 +116,7 @@ def _not_at_this_rate(forecast: Forecast) -> Words:
         return Words((sentence, "Not at this rate"), "alarm")
     what = PARTS[forecast.held_up_by]
     held_up = f"{sentence}: held up by {what}"
-    texts = [held_up, f"Not at this rate: {what}", "Not at this rate"]
+    texts = [held_up, f"Not at this rate: held up by {what}", f"Not at this rate: {what}", "Not at this rate"]
     if forecast.held_up_by == "completeness" and forecast.completeness_limit is not None:
         texts.insert(0, f"{held_up}, which approaches {percent(forecast.completeness_limit)}")
     return Words(tuple(texts), "alarm")
@@ -157,5 +157,5 @@ def left_out(outliers: int | None, foreign: int | None, empty: int | None) -> st
 def settings_words(names: Sequence[str], numbers: Sequence[int | None], agreement: float | None) -> str:
     """Say how many crystals came in each of the settings that the lattice cannot tell."""
     shares = " · ".join(f"{name} {count(n)}" for name, n in zip(names, numbers, strict=False))
-    said = "not known yet how surely" if agreement is None else f"two halves agree on {percent(agreement)}"
+    said = "not sure yet" if agreement is None else f"{percent(agreement)} agree"
     return f"{shares} · {said}"
