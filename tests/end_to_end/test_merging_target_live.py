@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from programs import Program, query, start_simulator, write_settings
-from PyQt5.QtCore import Qt
+from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 from watched_window import watching
 
 from braggwatch.gui.monitor import Monitor
+from braggwatch.gui.panels.headline import HeadlinePanel
 from braggwatch.gui.panels.merging import MergingPanel
+from braggwatch.gui.pulse import is_seen
 from braggwatch.streamer.cli.free_ports import free_ports
 
 
@@ -26,8 +28,16 @@ def test_another_target_is_aimed_at_while_the_run_goes_on_and_taken_back(tmp_pat
     )  # fmt: skip
     with simulator, Program(tmp_path, "process", settings, "--no-view"), watching(qtbot, feed, tmp_path) as watched:
         watched.until(lambda m: m.merging is not None and m.merging.n_crystals == 12)
+        panels = {type(panel): panel for panel, _ in watched.composition.panels}
+        panel, now = panels[MergingPanel], panels[HeadlinePanel]
+        assert isinstance(panel, MergingPanel) and isinstance(now, HeadlinePanel)
+        watched.window.resize(1920, 1080)
+        watched.window.arrange("control room")
+        watched.until(lambda m: now.data_set is not None)
+        assert not is_seen(panel)
+        qtbot.mouseClick(now, Qt.MouseButton.LeftButton, pos=now.rect().bottomLeft() + QPoint(30, -20))
+        watched.until(lambda m: is_seen(panel))
         watched.window.arrange("quality")
-        panel = next(panel for panel, _ in watched.composition.panels if isinstance(panel, MergingPanel))
         watched.until(lambda m: panel.facts.rows.rows and panel.change.isEnabled())
         assert aim(watched.monitor) == 2.6
         before = watched.monitor.merging
