@@ -51,7 +51,7 @@ class ShellLine:
     meaning: str
 
 
-SHELL_HEADS = ("d (Å)", "unique", "compl.", "mult.", "I/σ", "CC½", "CC*", "R_split")
+SHELL_HEADS = ("d (Å)", "unique", "% compl.", "mult.", "I/σ", "CC½", "CC*", "% R_split")
 
 
 @dataclass(frozen=True, eq=False)

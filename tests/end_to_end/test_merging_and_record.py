@@ -74,7 +74,7 @@ def test_the_numbers_are_those_of_the_record(seen: Seen) -> None:
 def test_the_table_and_the_plot_have_every_shell_of_the_record(seen: Seen) -> None:
     panel = seen.at(MergingPanel)
     head, *rows = (tuple(cell.text for cell in row.cells) for row in panel.table.rows.rows)
-    assert head == ("d (Å)", "unique", "compl.", "mult.", "I/σ", "CC½", "CC*", "R_split")
+    assert head == ("d (Å)", "unique", "% compl.", "mult.", "I/σ", "CC½", "CC*", "% R_split")
     columns = "d_max, d_min, n_unique, completeness, multiplicity, snr, cc_half, cc_star, r_split"
     found = [*shells(seen, columns), *shells(seen, columns, f"shell = {OVERALL}")]
     assert len(rows) == len(found) == 11
