@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from braggwatch.processing.forecast import Forecast, Forecaster, Target
+from braggwatch.processing.data_quality import Forecast, Target
+from braggwatch.processing.forecast import Forecaster
 from braggwatch.processing.merging import Merger
 from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.simulation.demo import LYSOZYME, demo_detector

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from braggwatch.processing.forecast import Forecast, Target
-from braggwatch.processing.merge_statistics import Shell
+from braggwatch.processing.data_quality import Forecast, Shell, Target
 from braggwatch.streamer.merge_messages import Merging
 
 F64 = NDArray[np.float64]

@@ -1,13 +1,13 @@
 """When will the data be good enough? Or will they not be, at this rate?"""
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from braggwatch.processing.merge_statistics import MergeStatistics, Shell
+from braggwatch.processing.data_quality import Forecast, Shell, Target
+from braggwatch.processing.merge_statistics import MergeStatistics
 from braggwatch.processing.merging import Merger
 from braggwatch.processing.observation_rates import ObservationRates
 from braggwatch.processing.progress import Progress
@@ -22,49 +22,6 @@ _FACTORS = np.geomspace(1.0, _MOST, 300)
 _DRAWS = 500
 _NEIGHBOURS = 5
 """So many of the outermost shells tell what CC1/2 of the last one should be."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a data set is to reach at a resolution. Raises ValueError for what makes no sense."""
-
-    d_min: float
-    """Angstrom."""
-    cc_half: float | None = 0.5
-    """CC1/2 of the outermost shell; None if it does not matter."""
-    completeness: float | None = 0.99
-    """Of all reflections to `d_min`; None if it does not matter."""
-    multiplicity: float | None = None
-    """Mean over all reflections to `d_min`; None if it does not matter."""
-
-    def __post_init__(self) -> None:
-        if self.cc_half is not None and not 0 < self.cc_half < 1:
-            raise ValueError(f"expected a target of CC1/2 between 0 and 1, found {self.cc_half}")
-        if self.completeness is not None and not 0 < self.completeness <= 1:
-            raise ValueError(f"expected a target of completeness above 0 and at most 1, found {self.completeness}")
-        if self.multiplicity is not None and not 0 < self.multiplicity < math.inf:
-            raise ValueError(f"expected a positive target of multiplicity, found {self.multiplicity}")
-        if self.cc_half is None and self.completeness is None and self.multiplicity is None:
-            raise ValueError("expected a target for CC1/2, completeness or multiplicity, found none")
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """When a target will be reached."""
-
-    state: Literal["reached", "ahead", "not at this rate", "unknown"]
-    seconds: float | None = None
-    """From the last moment noted; the median. None unless `ahead`."""
-    low: float | None = None
-    """It takes less than this, in seconds, with a probability of 10 %; None where not even that is within reach."""
-    high: float | None = None
-    """It takes more than this with a probability of 10 %; None where it may well never be reached."""
-    crystals: float | None = None
-    """Merged crystals needed in all, the median."""
-    held_up_by: Literal["cc_half", "completeness", "multiplicity"] | None = None
-    """Which part of the target takes longest."""
-    completeness_limit: float | None = None
-    """What completeness approaches with ever more crystals."""
 
 
 class Forecaster:

@@ -8,40 +8,12 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from braggwatch.processing.data_quality import Shell
+
 F64 = NDArray[np.float64]
 
 FEWEST_PAIRS = 5
 """A correlation of fewer reflections than this is unknown."""
-
-
-@dataclass(frozen=True)
-class Shell:
-    """The statistics of one shell; None where a number is unknown."""
-
-    d_max: float
-    """Angstrom; low-resolution limit of the shell."""
-    d_min: float
-    n_possible: int
-    """Reflections that symmetry leaves different, absent ones left out."""
-    n_unique: int
-    """How many of them were observed."""
-    n_observations: int
-    n_pairs: int
-    """Reflections observed in both halves, which `cc_half` and `r_split` are of."""
-    completeness: float | None
-    """Share of the possible reflections that were observed."""
-    multiplicity: float | None
-    """Observations of an observed reflection."""
-    snr: float | None
-    """Mean of the merged I/sigma(I)."""
-    cc_half: float | None
-    """Correlation of the two halves' intensities."""
-    cc_half_error: float | None
-    """Standard error of `cc_half`, from the reflections' influence on it."""
-    cc_star: float | None
-    """sqrt(2 CC1/2 / (1 + CC1/2)); unknown where CC1/2 is not positive."""
-    r_split: float | None
-    """sqrt(2) sum |I1 - I2| / sum (I1 + I2)."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 import msgspec
 
-from braggwatch.processing.forecast import Forecast, Target
-from braggwatch.processing.merge_statistics import Shell
+from braggwatch.processing.data_quality import Forecast, Shell, Target
 
 
 class MergeMoment(msgspec.Struct, frozen=True, gc=False):

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from braggwatch.processing.forecast import Target
+from braggwatch.processing.data_quality import Target
 
 
 class MergeSettings(BaseModel):

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from braggwatch.processing.forecast import Forecast, Target
-from braggwatch.processing.merge_statistics import Shell
+from braggwatch.processing.data_quality import Forecast, Shell, Target
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.wording import count, duration, said
 

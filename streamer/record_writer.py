@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from braggwatch import __version__
-from braggwatch.processing.forecast import Forecast
+from braggwatch.processing.data_quality import Forecast
 from braggwatch.processing.frame import Series
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.messages import Result, State
@@ -196,6 +196,7 @@ class RecordWriter:
             run, started = self._run(result.series, done.time)
             number = result.number
             frames.append((run, number, STATE_CODES[result.state], _milliseconds(done.time - started)))
+            images.extend((run, number, self._file(d.dump, d.path), d.entry) for d in result.dumped)
             if result.state is State.BLANK:
                 continue
             if result.state in (State.HIT, State.INDEXED):
@@ -206,7 +207,6 @@ class RecordWriter:
                 crystals.append((run, number, lattice, crystal.n_indexed, rmsd, *crystal.cell, *crystal.A, *model))
             if result.error:
                 failures.append((run, number, result.error))
-            images.extend((run, number, self._file(d.dump, d.path), d.entry) for d in result.dumped)
         written = self._connection.executemany(_FRAME, frames).rowcount if frames else 0
         self.frames += written
         self.repeated += len(frames) - written

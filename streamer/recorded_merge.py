@@ -4,8 +4,7 @@ import math
 import sqlite3
 from typing import Any
 
-from braggwatch.processing.forecast import Forecast, Target
-from braggwatch.processing.merge_statistics import Shell
+from braggwatch.processing.data_quality import Forecast, Shell, Target
 from braggwatch.streamer.merge_messages import MergeMoment, Merging
 from braggwatch.streamer.record_schema import OUTER, OVERALL, WHOLE
 

@@ -30,8 +30,7 @@ from braggwatch.gui.plausible_merge import (
     plausible_target,
     plausible_time,
 )
-from braggwatch.processing.forecast import Forecast, Target
-from braggwatch.processing.merge_statistics import Shell
+from braggwatch.processing.data_quality import Forecast, Shell, Target
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.wording import plain
 

@@ -4,8 +4,7 @@ from braggwatch.gui.controllers.merging_view import Fact, ShellLine
 from braggwatch.gui.controllers.merging_wording import FEW, correlation, left_out, percent, settings_words, times
 from braggwatch.gui.numbers import UNKNOWN, angstrom, count
 from braggwatch.gui.plausible_merge import count_of, number, plausible_time, spacing
-from braggwatch.processing.forecast import Target
-from braggwatch.processing.merge_statistics import Shell
+from braggwatch.processing.data_quality import Shell, Target
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.wording import clock, plain
 

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from braggwatch.gui.numbers import UNKNOWN, angstrom, count, duration
-from braggwatch.processing.forecast import Forecast, Target
-from braggwatch.processing.merge_statistics import Shell
+from braggwatch.processing.data_quality import Forecast, Shell, Target
 
 FEW = 100
 """Merged crystals: what rests on fewer is said to be so far."""

@@ -1,7 +1,9 @@
 """The command `braggwatch`."""
 
+import importlib
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -9,27 +11,32 @@ import zmq
 from rich.logging import RichHandler
 
 import braggwatch
-from braggwatch.streamer.cli import config, dark, demo, export, gui, process, simulate, watch
 from braggwatch.streamer.cli.console import messages, say_error
 
-app = typer.Typer(
-    help="Braggwatch: hits and indexed crystals from a detector's stream, while the frames arrive.\n\n"
-    "Try `braggwatch demo` first. At a beamline: `braggwatch config show --cell 'YOUR CELL' > beamline.toml`, put the "
-    "detector's address in under [source], `braggwatch config check beamline.toml`, and "
-    "`braggwatch process beamline.toml`.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("demo")(demo.demo)
-app.command("process")(process.process)
-app.command("gui")(gui.gui)
-app.command("watch")(watch.watch)
-app.command("simulate")(simulate.simulate)
-app.command("export")(export.export)
-app.command("dark")(dark.dark)
-app.add_typer(config.app, name="config")
+COMMANDS = ("demo", "process", "gui", "watch", "simulate", "export", "dark", "config")
+"""Each has a module of its name beside this one."""
+
+
+def make_app(commands: Sequence[str] = COMMANDS) -> typer.Typer:
+    """Return the command line with these commands; what others need is not imported, which for all takes seconds."""
+    app = typer.Typer(
+        help="Braggwatch: hits and indexed crystals from a detector's stream, while the frames arrive.\n\n"
+        "Try `braggwatch demo` first. At a beamline: `braggwatch config show --cell 'YOUR CELL' > beamline.toml`, put "
+        "the detector's address in under [source], `braggwatch config check beamline.toml`, and "
+        "`braggwatch process beamline.toml`.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(set_up)
+    for name in commands:
+        module = importlib.import_module(f"{__name__}.{name}")
+        if name == "config":
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, name))
+    return app
 
 
 def _show_version(wanted: bool) -> None:
@@ -38,7 +45,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def set_up(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more in the log.")] = False,
     version: Annotated[
@@ -61,8 +67,9 @@ def _log_format() -> dict[str, Any]:
 
 def main() -> None:
     """Run the command line; what a user can put right is said in a line, without a traceback."""
+    asked = [word for word in sys.argv[1:] if not word.startswith("-")][:1]
     try:
-        app()
+        make_app(asked if asked and asked[0] in COMMANDS else COMMANDS)()
     except (ValueError, OSError, zmq.ZMQError) as error:
         if logging.getLogger().isEnabledFor(logging.INFO):
             raise

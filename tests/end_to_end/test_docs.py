@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.pipeline_settings import PipelineSettings
-from braggwatch.streamer.cli import app
+from braggwatch.streamer.cli import make_app
 from braggwatch.streamer.settings import load_settings, parse_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +44,7 @@ def commands() -> list[Any]:
 def test_a_command_in_the_docs_has_only_options_that_exist(line: str) -> None:
     words = shlex.split(line, comments=True)
     arguments = words[1 : words.index(">")] if ">" in words else words[1:]
-    result = CliRunner().invoke(app, [*arguments, "--help"])
+    result = CliRunner().invoke(make_app(), [*arguments, "--help"])
     assert result.exit_code == 0, result.output
     assert "Usage" in result.output
 
@@ -66,8 +66,8 @@ def test_settings_in_the_docs_are_accepted(text: str) -> None:
 def test_the_command_that_writes_a_settings_file_writes_one_that_passes_the_check(tmp_path: Path) -> None:
     cell = "79.2 79.2 38.0 90 90 90 P43212"
     path = tmp_path / "beamline.toml"
-    path.write_text(CliRunner().invoke(app, ["config", "show", "--cell", cell]).stdout)
-    result = CliRunner().invoke(app, ["config", "check", str(path)])
+    path.write_text(CliRunner().invoke(make_app(), ["config", "show", "--cell", cell]).stdout)
+    result = CliRunner().invoke(make_app(), ["config", "check", str(path)])
     assert result.exit_code == 0, result.output
     overridden = load_settings(path, ["hitfind.min_snr=6", "source.address=tcp://10.0.0.1:31001"])
     assert overridden.pipeline().stages["hitfind"]["min_snr"] == 6

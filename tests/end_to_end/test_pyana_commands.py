@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from braggwatch.processing.crystal import misorientation
 from braggwatch.processing.unit_cell import UnitCell
-from braggwatch.streamer.cli import app
+from braggwatch.streamer.cli import make_app
 from braggwatch.streamer.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,7 @@ def test_the_toml_that_is_printed_is_a_settings_file(tutorial: Path) -> None:
 
 
 def test_the_file_is_checked_and_shown_as_it_is(tutorial: Path) -> None:
-    checked = CliRunner().invoke(app, ["config", "check", "pyana.cfg", "--source", STREAM])
+    checked = CliRunner().invoke(make_app(), ["config", "check", "pyana.cfg", "--source", STREAM])
     assert checked.exit_code == 0, checked.output
     assert "pyana.cfg is right: hitfind:hitfind → dump:hit" in checked.output
     shown = run("config", "show", "index_all.cfg", "--source", STREAM)

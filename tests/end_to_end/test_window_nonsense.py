@@ -17,10 +17,9 @@ from braggwatch.gui.controllers.strip import StripController
 from braggwatch.gui.panels.strip import StripPanel
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.compression import bslz4_chunk
+from braggwatch.processing.data_quality import Forecast, Shell, Target
 from braggwatch.processing.detector import Detector
-from braggwatch.processing.forecast import Forecast, Target
 from braggwatch.processing.frame import Encoding
-from braggwatch.processing.merge_statistics import Shell
 from braggwatch.streamer.feed_client import MAX_MESSAGE_BYTES
 from braggwatch.streamer.feed_messages import (
     PROTOCOL,

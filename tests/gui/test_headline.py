@@ -11,7 +11,7 @@ from braggwatch.gui.controllers.headline import HeadlineController
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.panels.headline import HeadlinePanel
 from braggwatch.gui.theme import DARK, LIGHT
-from braggwatch.processing.forecast import Forecast
+from braggwatch.processing.data_quality import Forecast
 from braggwatch.streamer.feed_messages import Finished, Rates
 from braggwatch.streamer.messages import State
 

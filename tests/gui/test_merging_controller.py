@@ -16,7 +16,7 @@ from braggwatch.gui.controllers.merging_view import MergingShown, TargetShown
 from braggwatch.gui.merge_target import MergeTarget
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.settings_text import with_values
-from braggwatch.processing.forecast import Forecast, Target
+from braggwatch.processing.data_quality import Forecast, Target
 from braggwatch.streamer.control_messages import Changed
 from braggwatch.streamer.feed_messages import Finished
 from braggwatch.streamer.merge_messages import Merging

@@ -22,8 +22,7 @@ from braggwatch.gui.panels.headline import HeadlinePanel
 from braggwatch.gui.panels.merging import MergingPanel
 from braggwatch.gui.panels.plot import Plot
 from braggwatch.gui.theme import DARK, LIGHT
-from braggwatch.processing.forecast import Forecast, Target
-from braggwatch.processing.merge_statistics import Shell
+from braggwatch.processing.data_quality import Forecast, Shell, Target
 from braggwatch.streamer.merge_messages import MergeMoment, Merging
 
 NAN, INFINITE, BIG = math.nan, math.inf, 2**62

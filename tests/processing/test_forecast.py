@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from braggwatch.processing.forecast import Forecaster, Target
+from braggwatch.processing.data_quality import Target
+from braggwatch.processing.forecast import Forecaster
 from braggwatch.processing.merging import Merger
 from braggwatch.processing.observation_rates import ObservationRates
 from braggwatch.processing.progress import MOST_POINTS, Progress

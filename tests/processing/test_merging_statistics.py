@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from braggwatch.processing.merge_statistics import MergeStatistics, Shell, shell_edges, statistics
+from braggwatch.processing.data_quality import Shell
+from braggwatch.processing.merge_statistics import MergeStatistics, shell_edges, statistics
 
 
 def shell(d_max: float, d_min: float, cc_half: float | None) -> Shell:

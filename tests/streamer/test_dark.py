@@ -17,7 +17,7 @@ from braggwatch.processing.averaging import RunningMoments
 from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Refused, Series
-from braggwatch.streamer.cli import app
+from braggwatch.streamer.cli import make_app
 from braggwatch.streamer.daq_simulator.settings import SimulatorSettings
 from braggwatch.streamer.daq_simulator.simulator import Simulator
 from braggwatch.streamer.daq_simulator.stored_frames import from_files
@@ -53,7 +53,7 @@ def stored(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str | Path) -> Any:
-    return CliRunner().invoke(app, ["dark", *map(str, arguments)])
+    return CliRunner().invoke(make_app(), ["dark", *map(str, arguments)])
 
 
 def assert_right(path: Path) -> None:

@@ -28,7 +28,7 @@ from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
 from braggwatch.processing.stages.index import Index, IndexSettings
 from braggwatch.processing.stages.integrate import Integrate, IntegrateSettings
 from braggwatch.processing.unit_cell import UnitCell
-from braggwatch.streamer.cli import app, main
+from braggwatch.streamer.cli import main, make_app
 from braggwatch.streamer.export import dump_files, look_through
 
 assert hdf5plugin  # importing it registers the filters
@@ -79,7 +79,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def export(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+    return CliRunner().invoke(make_app(), ["export", *map(str, arguments)])
 
 
 def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:

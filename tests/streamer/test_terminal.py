@@ -12,8 +12,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from braggwatch.processing.forecast import Forecast, Target
-from braggwatch.processing.merge_statistics import Shell
+from braggwatch.processing.data_quality import Forecast, Shell, Target
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import (
     CrystalSeen,
