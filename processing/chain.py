@@ -16,11 +16,14 @@ class Verdict(enum.Enum):
     KEEP = "keep"
     """The next stage sees the shot."""
     SKIP = "skip"
-    """No later stage sees it."""
+    """No later stage sees it, but those that see blanks, if it is one."""
 
 
 class Stage(Protocol):
-    """A link of the chain. A user's own stage has these three methods and takes its options as one mapping."""
+    """A link of the chain. A user's own stage has these three methods and takes its options as one mapping.
+
+    A stage whose attribute ``sees_blanks`` is True is also shown shots that ended before it because they are no hits.
+    """
 
     def begin(self, series: Series, detector: Detector) -> None:
         """Get ready for a series: everything that stays the same is computed here, kernels are compiled."""
@@ -45,12 +48,17 @@ class Chain:
 
     def event(self, shot: Shot) -> None:
         """Send a shot through the stages until one says SKIP; what was found stands in the shot."""
+        ended = False
         for name, stage in self.stages:
+            if ended and not getattr(stage, "sees_blanks", False):
+                continue
             start = perf_counter()
             verdict = stage.event(shot)
             shot.timings[name] = perf_counter() - start
-            if verdict is Verdict.SKIP:
-                break
+            if verdict is Verdict.SKIP and not ended:
+                if shot.is_hit:
+                    break
+                ended = True
 
     def end(self) -> None:
         """Let every stage finish the series, also where one of them raises; then the first exception goes on."""

@@ -77,7 +77,9 @@ def resolve_stages(stages: Sequence[str], tables: Mapping[str, Options]) -> list
             f"[chain] stages: {', '.join(sorted(repeated))} stands there twice; "
             "give each use an instance name behind a colon, such as dump:hit and dump:indexed"
         )
-    return [_resolve(name, tables) for name in stages]
+    specs = [_resolve(name, tables) for name in stages]
+    _refuse_unknown_blanks(specs, tables)
+    return specs
 
 
 def build_chain(specs: Sequence[StageSpec], provenance: Mapping[str, str]) -> Chain:
@@ -100,6 +102,23 @@ def describe_error(table: str, error: ValidationError) -> str:
             found = f", found {fault['input']!r}" if key and "found " not in message else ""
             lines.append(f"{where}: {message}{found}")
     return "\n".join(lines)
+
+
+def _refuse_unknown_blanks(specs: Sequence[StageSpec], tables: Mapping[str, Options]) -> None:
+    """Raise SettingsError where a dump of blanks cannot know them, or where it takes the hits from another."""
+    for index, spec in enumerate(specs):
+        if not isinstance(spec.settings, DumpSettings) or spec.settings.one_blank_in is None:
+            continue
+        if spec.name != spec.module and "one_blank_in" not in tables.get(spec.name, {}):
+            raise SettingsError(
+                f'[dump] one_blank_in: expected in the table of one dump, such as ["dump:blanks"], not in that of all: '
+                f"{spec.name} would write blanks instead of hits"
+            )
+        if not any(before.module not in ("dump", "average") for before in specs[:index]):
+            raise SettingsError(
+                f"[{spec.name}] one_blank_in: expected a stage before it that tells hits from blanks, found none: put "
+                f"{spec.name} behind hitfind in [chain] stages"
+            )
 
 
 def _resolve(name: str, tables: Mapping[str, Options]) -> StageSpec:

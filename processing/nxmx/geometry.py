@@ -75,7 +75,7 @@ def add_length(group: h5py.Group, name: str, metres: float) -> None:
 
 
 def _write_placement(group: h5py.Group, detector: Detector) -> None:
-    distance, center = _nominal_placement(detector.panels[0])
+    distance, center = nominal_placement(detector.panels[0])
     add_length(group, "distance", distance)
     for name, pixels in (("beam_center_x", center[0]), ("beam_center_y", center[1])):
         group[name] = pixels
@@ -89,7 +89,7 @@ def _write_placement(group: h5py.Group, detector: Detector) -> None:
         _write_module(group, f"module_{index:03d}" if len(detector.panels) > 1 else "module", panel, distance)
 
 
-def _nominal_placement(panel: Panel) -> tuple[float, tuple[float, float]]:
+def nominal_placement(panel: Panel) -> tuple[float, tuple[float, float]]:
     """Return the distance in m of a panel's plane along the beam, and where the beam meets it, in image pixels.
 
     A plane that the beam does not meet before or behind the sample within reach, such as one along the beam, gets the

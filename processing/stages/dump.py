@@ -1,4 +1,4 @@
-"""The stage that writes the images it sees into NXmx files."""
+"""The stage that writes the images it sees into files."""
 
 import contextlib
 import errno
@@ -22,7 +22,9 @@ from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.nxmx import NXmxWriter, packed_mask, repair_abandoned, safe_file_name, unique_name
 from braggwatch.processing.shot import DumpedImage, Shot
+from braggwatch.processing.single_images import SingleImageFiles
 from braggwatch.processing.stages.directory import refuse_unwritable
+from braggwatch.processing.stages.one_in import OneIn
 
 _log = logging.getLogger(__name__)
 
@@ -43,13 +45,23 @@ class DumpSettings(BaseModel):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
         description="First part of the files' names; the name of the instance if left out.",
     )
-    format: Literal["nxmx"] = Field(default="nxmx", description="File format: nxmx (NeXus HDF5).")
-    images_per_file: int = Field(default=1000, ge=1, description="Images in a file before the next one is begun.")
+    format: Literal["nxmx", "tiff", "cbf", "npy"] = Field(
+        default="nxmx",
+        description="File format: nxmx (NeXus HDF5, many images a file, with spots and lattices); or a file an image, "
+        "pixels only: tiff (32 bit), cbf (integers), npy (with a .json beside it).",
+    )
+    one_blank_in: int | None = Field(
+        default=None,
+        ge=1,
+        description="Write blanks instead of hits: one, chosen at random, of this many; none: write what the stages "
+        "before let pass.",
+    )
+    images_per_file: int = Field(default=1000, ge=1, description="Images in an nxmx file before the next one is begun.")
     flush_seconds: float = Field(
         default=1.0,
         ge=0.0,
-        description="Longest time in s until an image can be read by others, and what a crash can lose at most; "
-        "0 makes each image readable at once.",
+        description="Longest time in s until an image in an nxmx file can be read by others, and what a crash can lose "
+        "at most; 0 makes each image readable at once.",
     )
 
     def check_directory(self) -> None:
@@ -60,8 +72,13 @@ class DumpSettings(BaseModel):
 class Dump:
     """Writes each shot that it sees, with its spots and lattices, and keeps every one of them.
 
-    Each process writes its own files, NAME_RUN_SERIES_TIME_PROCESS_NUMBER.h5 in the directory, none of which was there
-    before; a file holds images of one series, one shape and one dtype. Pixels are stored as they came, compressed
+    With `DumpSettings.one_blank_in` it writes blanks instead, which the chain shows it also where their way has ended
+    (`sees_blanks`): one of so many that this process sees one after the other, at random, so that what repeats from
+    shot to shot, such as a laser, is in the sample as often as in all blanks.
+
+    Formats other than nxmx have a file for each image (`SingleImageFiles`), which is there when the shot goes on. Of
+    nxmx files, each process writes its own, NAME_RUN_SERIES_TIME_PROCESS_NUMBER.h5 in the directory, none of which was
+    there before; a file holds images of one series, one shape and one dtype. Pixels are stored as they came, compressed
     chunk by compressed chunk, unless a stage changed them or the detector packed them in another way.
 
     An image goes to the file at once and can be read by others after at most `DumpSettings.flush_seconds`; a process
@@ -93,12 +110,24 @@ class Dump:
         self._started = ""
         self._file_number = 0
         self._retry_at = 0.0
+        self._single: SingleImageFiles | None = None
+        if settings.format != "nxmx":
+            basename = settings.name or f"{self._name}_"
+            self._single = SingleImageFiles(settings.directory, basename, settings.format)
+        self._sample = None if settings.one_blank_in is None else OneIn(settings.one_blank_in)
         # The flush of a stream that has fallen silent comes from a timer's thread.
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
+    @property
+    def sees_blanks(self) -> bool:
+        """Whether the chain shows this stage shots that a stage before has found to be blank."""
+        return self._sample is not None
+
     def begin(self, series: Series, detector: Detector) -> None:
         """Get ready for a series; its first file is made with its first shot."""
+        if self._single is not None:
+            return
         with self._lock:
             self._close()
             if not self._series:
@@ -108,21 +137,30 @@ class Dump:
 
     def event(self, shot: Shot) -> Verdict:
         """Write the shot and add a `DumpedImage` to it; always KEEP."""
-        chunk, dtype = _packed(shot)
+        if self._sample is not None and (shot.is_hit or not self._sample.takes_next()):
+            return Verdict.KEEP
         with self._lock:
             if self.paused_because is not None and monotonic() < self._retry_at:
                 return self._go_without(shot)
             try:
-                writer = self._writer_for(shot, dtype)
-                entry = writer.append(shot, chunk)
-                self._flush_in_time(writer)
+                path, entry = self._write(shot)
             except OSError as error:
                 self._pause(error)
                 return self._go_without(shot)
             self.paused_because = None
-            path = writer.path
         shot.dumped.append(DumpedImage(self.instance, path, entry))
         return Verdict.KEEP
+
+    def _write(self, shot: Shot) -> tuple[Path, int]:
+        """Write the shot; return the file and the image's index in it."""
+        if self._single is not None:
+            self._refuse_full_disk()
+            return self._single.write(shot), 0
+        chunk, dtype = _packed(shot)
+        writer = self._writer_for(shot, dtype)
+        entry = writer.append(shot, chunk)
+        self._flush_in_time(writer)
+        return writer.path, entry
 
     def _go_without(self, shot: Shot) -> Verdict:
         self.not_written += 1
@@ -167,11 +205,8 @@ class Dump:
         return writer
 
     def _new_file(self, shot: Shot, dtype: np.dtype[Any]) -> NXmxWriter:
-        directory = self.settings.directory
-        directory.mkdir(parents=True, exist_ok=True)
         # A file that the disk has no room for costs a descriptor until there is: better not begun.
-        if shutil.disk_usage(directory).free < _LEAST_FREE_BYTES:
-            raise OSError(errno.ENOSPC, f"less than {_LEAST_FREE_BYTES >> 20} MiB left", str(directory))
+        self._refuse_full_disk()
         self._close_unclosed()
         parts = (
             self._name,
@@ -179,7 +214,7 @@ class Dump:
             f"{shot.series.number:04d}",
             self._started,
         )
-        path = directory / unique_name(parts, self._file_number)
+        path = self.settings.directory / unique_name(parts, self._file_number)
         self._file_number += 1
         return NXmxWriter(
             path,
@@ -189,6 +224,12 @@ class Dump:
             provenance=self._provenance,
             values=shot.frame.values,
         )
+
+    def _refuse_full_disk(self) -> None:
+        directory = self.settings.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(directory).free < _LEAST_FREE_BYTES:
+            raise OSError(errno.ENOSPC, f"less than {_LEAST_FREE_BYTES >> 20} MiB left", str(directory))
 
     def _close_unclosed(self) -> None:
         while self._unclosed:
