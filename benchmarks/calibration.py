@@ -21,7 +21,7 @@ from typing import get_args
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "processing"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "reference"))
 
 from cspad_frames import ADU_PER_PHOTON, JITTER, NOISE, cspad, frame
 

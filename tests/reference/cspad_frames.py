@@ -10,6 +10,8 @@ from braggwatch.processing.panel import Panel
 
 ADU_PER_PHOTON, NOISE, JITTER = 10.0, 2.2, 6.0
 """ADU: what the thermolysin stills of a CSPAD at LCLS show at 9.7 keV, and shots that rise and fall by some noises."""
+HIGHEST = 16383
+"""ADU: what a pixel reads at most, of 14 bits."""
 ASIC = (185, 194)
 PIXEL, DISTANCE = 110e-6, 0.13
 
@@ -54,3 +56,37 @@ def frame(detector: Detector, rng: np.random.Generator, *, water: float = 0.0, a
     for panel, level in zip(detector.panels, levels, strict=True):
         image[panel.slices] += level
     return CspadFrame(image.astype(np.float32), levels, photons)
+
+
+@dataclass(frozen=True, eq=False)
+class CspadPixels:
+    """What each pixel reads in the dark, and how much that varies; with dead, hot and noisy ones among them."""
+
+    dark: NDArray[np.float64]
+    """``(ss, fs)``, ADU: 0 of a dead pixel, the highest number of a hot one."""
+    noise: NDArray[np.float64]
+    """``(ss, fs)``, ADU: 0 of dead and hot pixels, many times the usual of noisy ones."""
+
+    @classmethod
+    def draw(cls, detector: Detector, rng: np.random.Generator, n_broken: int) -> "CspadPixels":
+        """Draw pixels, `n_broken` of each kind; noisy ones come in pairs, side by side."""
+        dark, noise = rng.normal(1100, 60, detector.shape), rng.normal(NOISE, 0.2, detector.shape)
+        row, column = (rng.integers(0, n - 1, 3 * n_broken).reshape(3, -1) for n in detector.shape)
+        half = n_broken // 2
+        for side in (0, 1):
+            dark[row[2, :half], column[2, :half] + side] = 1500
+            noise[row[2, :half], column[2, :half] + side] = 300
+        for kind, value in enumerate((0.0, float(HIGHEST))):
+            dark[row[kind], column[kind]], noise[row[kind], column[kind]] = value, 0.0
+        return cls(dark.astype(np.float32).astype(np.float64), noise.astype(np.float32).astype(np.float64))
+
+
+def raw_frame(
+    detector: Detector, photons: NDArray[np.integer], pixels: CspadPixels, rng: np.random.Generator
+) -> NDArray[np.uint16]:
+    """Return what the detector sends for these photons: dark, noise and common mode on them, in its 14 bits."""
+    image = photons * ADU_PER_PHOTON + rng.normal(0, 1, detector.shape) * pixels.noise
+    for panel, level in zip(detector.panels, rng.normal(0, JITTER, len(detector.panels)), strict=True):
+        image[panel.slices] += level
+    image[pixels.noise == 0] = 0  # dead and hot pixels see neither
+    return np.asarray(np.clip(np.rint(image + pixels.dark), 0, HIGHEST), np.uint16)

@@ -32,13 +32,20 @@ class SlowSpot:
     n_pixels: int
 
 
-def slow_spots(image: NDArray[Any], panels: tuple[Panel, ...], limits: Limits = Limits()) -> list[SlowSpot]:
-    """Return the spots of an image in float64, in order of panel and highest pixel."""
+def slow_spots(
+    image: NDArray[Any], panels: tuple[Panel, ...], limits: Limits = Limits(), noise: NDArray[Any] | None = None
+) -> list[SlowSpot]:
+    """Return the spots of an image in float64, in order of panel and highest pixel.
+
+    Where the pixels' own `noise` ``(ss, fs)`` is known and larger than the background's, it counts.
+    """
     found = []
     for number, panel in enumerate(panels):
         data = image[panel.slices].astype(np.float64)
         good = np.isfinite(data)
         plane, sigma = _background(data, good, limits)
+        if noise is not None:
+            sigma = np.maximum(sigma, noise[panel.slices])
         z = np.where(good, (data - plane) / sigma, -np.inf)
         z[[0, -1]], z[:, [0, -1]] = -np.inf, -np.inf
         labels, n = ndimage.label(z > limits.signal_height, np.ones((3, 3)))
@@ -62,6 +69,8 @@ def _background(
             ss, fs = np.mgrid[box].reshape(2, -1).astype(float)
             values, known = data[box].ravel(), good[box].ravel()
             design = np.stack([np.ones_like(ss), fs, ss], axis=1)
+            if not known.any():
+                continue
             used = known
             for _ in range(5):
                 fit, *_ = np.linalg.lstsq(design[used], values[used], rcond=None)
