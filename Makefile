@@ -5,9 +5,10 @@ demo:
 	@tools/prepare.sh demo
 	@.venv/bin/braggwatch demo $(ARGS)
 
+# A file's tests run in one process, one after another; most of those end to end wait for programs to start.
 test:
 	@tools/prepare.sh test
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint:
 	@tools/prepare.sh test
