@@ -108,8 +108,8 @@ class ArchiveDesk:
         """Return a shot's pixels, or none and a sentence that says why."""
         result = shot.result
         none = Pixels(b"", shot.shape or (0, 0), shot.dtype or "uint16")
-        if result.state is State.BLANK:
-            return none, f"frame {result.number} was blank: only hits are dumped"
+        if result.state is State.BLANK and not result.dumped:
+            return none, f"frame {result.number} was blank, and not dumped: dumps hold hits, and blanks where asked for"
         if not result.dumped:
             return none, f"frame {result.number} was not dumped: no dump stage saw it, or its disk could not be written"
         found = self._pixels.read(result.dumped, result.number)

@@ -3,23 +3,26 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.frame import Encoding
 from braggwatch.processing.image_files.error import ImageFileError
+from braggwatch.processing.image_files.single_images import read_image
 from braggwatch.processing.nxmx.reader import NXmxReader
+from braggwatch.processing.single_images import SUFFIXES
 from braggwatch.streamer.messages import Dumped
 from braggwatch.streamer.wording import plain
 
 KEPT_OPEN = 4
 """Files. People look at shots of the same few files, and an open file costs a deleted one its disk space."""
 ENCODING = Encoding("bslz4", "hdf5")
-"""How every dump packs its pixels."""
+"""How `Pixels` are packed, as every NXmx dump has them."""
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """One image as a dump has it."""
+    """One image out of a dump."""
 
     payload: bytes
     """Packed as `ENCODING` says."""
@@ -44,17 +47,13 @@ class DumpedPixels:
         problems, not_yet = [], False
         for place in places:
             try:
-                reader = self.file(place.path)
-                if reader is None:
-                    problems.append(f"{place.path} is not there: it was moved, or lies on another machine")
-                    continue
-                chunk = reader.chunk(place.entry, number)
+                pixels = self._pixels(place, number)
             except ImageFileError as error:
                 self._forget(place.path)
                 problems.append(str(error))
                 continue
-            if chunk is not None:
-                return Pixels(chunk, reader.shape, reader.dtype)
+            if pixels is not None:
+                return pixels
             not_yet = True
         if not_yet:
             return f"frame {number} is on its way to the disk: its pixels can be read in a second or so"
@@ -86,6 +85,18 @@ class DumpedPixels:
         for path in list(self._open):
             self._close(path)
 
+    def _pixels(self, place: Dumped, number: int) -> Pixels | None:
+        """Return an image, or None where its file does not have it yet. Raises ImageFileError."""
+        if PurePath(place.path).suffix in SUFFIXES.values():
+            found = next((candidate for candidate in self._candidates(place.path) if _is_file(candidate)), None)
+            if found is not None:
+                image, _ = read_image(found)
+                return Pixels(bslz4_chunk(image), (image.shape[0], image.shape[1]), image.dtype.name)
+        elif (reader := self.file(place.path)) is not None:
+            chunk = reader.chunk(place.entry, number)
+            return None if chunk is None else Pixels(chunk, reader.shape, reader.dtype)
+        raise ImageFileError(f"{place.path} is not there: it was moved, or lies on another machine")
+
     def _candidates(self, path: str) -> Iterator[Path]:
         yield Path(path)
         parts = [part for part in Path(path).parts if part not in (Path(path).anchor, "..")]
@@ -99,3 +110,10 @@ class DumpedPixels:
     def _close(self, path: Path) -> None:
         if path in self._open:
             self._open.pop(path)[1].close()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

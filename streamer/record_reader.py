@@ -44,6 +44,9 @@ _DUMPED = f"""
 SELECT hits.id, dump, path, entry {_OF_HITS.format("images")} CROSS JOIN files ON files.id = images.file
 {_BETWEEN}, files.id
 """
+_DUMPED_BLANK = """
+SELECT dump, path, entry FROM images JOIN files ON files.id = images.file WHERE run = ? AND number = ? ORDER BY files.id
+"""
 _TAGS = f"SELECT hits.id, tag {_OF_HITS.format('tags')} {_BETWEEN}, tags.id"
 _TAGGED = """
 SELECT key, tags.number, max(tags.id) AS newest FROM tags JOIN runs ON runs.id = tags.run
@@ -204,7 +207,9 @@ class RecordReader:
             "SELECT id, n_peaks, resolution, peaks FROM hits WHERE run = ? AND number = ?", (run, number)
         ).fetchone()
         if hit is None:
-            return Result(series=series, number=number, state=state)
+            dumped = self._connection.execute(_DUMPED_BLANK, (run, number))
+            places = tuple(Dumped(dump, path, entry) for dump, path, entry in dumped)
+            return Result(series=series, number=number, state=state, dumped=places)
         id_, n_peaks, resolution, peaks = hit
         return Result(
             series=series, number=number, state=state, n_peaks=n_peaks, resolution=resolution, peaks=peaks,

@@ -79,9 +79,11 @@ def as_integers(shot: Shot) -> tuple[NDArray[Any], int]:
         bad |= image == value
     if image.dtype.kind == "f":
         bad |= ~np.isfinite(image)
-    values = np.where(bad, image.dtype.type(0), image)
-    fits = -_LIMIT < values.min().item() and values.max().item() < _LIMIT
-    pixels = np.rint(values).astype(np.int32 if fits else np.int64)
+        image = np.rint(image)
+    if bad.any():
+        image = np.where(bad, image.dtype.type(0), image)
+    fits = -_LIMIT < image.min().item() and image.max().item() < _LIMIT
+    pixels = image.astype(np.int32 if fits else np.int64)
     pixels[bad] = unmeasured
     return pixels, unmeasured
 
@@ -99,6 +101,8 @@ def _header(shot: Shot, time: datetime) -> list[str]:
         f"Pixel_size {size_fs:.6g} m x {size_ss:.6g} m",
         f"Detector_distance {distance:.6f} m",
         f"Beam_xy ({center_fs:.3f}, {center_ss:.3f}) pixels",
+        "Start_angle 0.0000 deg.",
+        "Angle_increment 0.0000 deg.",  # a still
     ]
     if series.sensor_material and series.sensor_thickness:
         known.append(f"{_sensor(series.sensor_material)} sensor, thickness {series.sensor_thickness:.6f} m")

@@ -191,8 +191,6 @@ class Stages:
         format_ = instance.given("out_format")
         if format_ is not None and format_.text not in ("pickle", "tiff"):
             raise format_.wrong("pickle or tiff")
-        if format_ is not None and format_.text == "tiff":
-            raise SettingsError(f"{format_.place}: expected pickle, found 'tiff': images cannot be dumped as TIFF yet")
         directory, basename = instance.given("out_dirname"), instance.given("out_basename")
         if directory is None or basename is None:
             missing = " and ".join(
@@ -204,16 +202,24 @@ class Stages:
                 f"{basename.text if basename else instance.name}",
                 instance.listed,
             )
-        if format_ is not None:
+        stage = self._add_dump(instance, directory, basename)
+        if format_ is not None and format_.text == "tiff":
+            self.draft.put(stage, "format", "tiff", format_)
+            self.draft.note(
+                "pixels have 32 bit and keep their values; those below 0 or above 65535 became 0 in the older tools "
+                "(docs/dumps.md)",
+                format_,
+            )
+        elif format_ is not None:
             self.draft.note("images go into NXmx files (HDF5); no pickles are written (docs/dumps.md)", format_)
-        self._add_dump(instance, directory, basename)
 
-    def _add_dump(self, instance: Instance, directory: Option | None, basename: Option | None) -> None:
+    def _add_dump(self, instance: Instance, directory: Option | None, basename: Option | None) -> str:
         stage = self.draft.add_stage(f"dump:{instance.name}")
         if directory is not None:
             self.draft.put(stage, "directory", directory.text, directory)
         if basename is not None:
             self.draft.put(stage, "name", basename.text, basename)
+        return stage
 
     def _average(self, instance: Instance) -> None:
         for name in ("flags", "background_path", "hot_threshold", "gain_threshold"):

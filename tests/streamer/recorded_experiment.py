@@ -84,6 +84,9 @@ class Experiment:
     """Below the folder, unless absolute; what the record is told is what is given here."""
     told: str = "dumps"
     images_per_file: int = 1000
+    format: str = "nxmx"
+    one_blank_in: int | None = None
+    """Dump one of so many blanks, too."""
     results: dict[tuple[str, int], Result] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -100,7 +103,8 @@ class Experiment:
         began += 100.0 * number
         self.record.begin_run(series, began)
         stage = self._dump("hit"), self._dump("indexed")
-        for one in stage:
+        blanks = None if self.one_blank_in is None else self._dump("blanks", one_blank_in=self.one_blank_in)
+        for one in (*stage, *([] if blanks is None else [blanks])):
             one.begin(series, detector(series))
         for n in numbers:
             if n == 18:
@@ -111,10 +115,12 @@ class Experiment:
                 stage[0].event(seen)
             if seen.crystals:
                 stage[1].event(seen)
+            if blanks is not None:
+                blanks.event(seen)
             result = self._told(describe(seen, "worker-0"))
             self.results[series.key, n] = result
             self.record.result(result, began + n)
-        for one in stage:
+        for one in (*stage, *([] if blanks is None else [blanks])):
             one.end()
         if ended:
             counts: dict[str, int] = {State.BLANK: 9, State.HIT: 5, State.INDEXED: 4, State.MISSED: 2}
@@ -125,8 +131,9 @@ class Experiment:
         assert self.record.close().problem == ""
         return self.path
 
-    def _dump(self, instance: str) -> Dump:
-        settings = DumpSettings(directory=self.folder / self.dumps, images_per_file=self.images_per_file)
+    def _dump(self, instance: str, **options: Any) -> Dump:
+        options |= {"images_per_file": self.images_per_file, "format": self.format}
+        settings = DumpSettings(directory=self.folder / self.dumps, **options)
         return Dump(settings, instance=instance, provenance={"version": "1.2.3"})
 
     def _told(self, result: Result) -> Result:

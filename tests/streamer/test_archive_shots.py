@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from recorded_experiment import BEGAN, SHAPE, A, Experiment, experiment, pixels, run, state
 
 from braggwatch.processing.decompression import decompress
-from braggwatch.streamer.archive_messages import Shot, ShotWanted
+from braggwatch.streamer.archive_messages import Hits, HitsWanted, Shot, ShotWanted
 from braggwatch.streamer.messages import Result, State, unpack_peaks
 from braggwatch.streamer.picture_messages import ShotImage
 from braggwatch.streamer.record import Record
@@ -52,7 +52,7 @@ def test_a_shot_comes_with_its_spots_lattices_and_the_pixels_of_its_dump(
 @pytest.mark.parametrize(
     ("series", "number", "has_image", "why"),
     [
-        ("run-1", 2, True, "frame 2 was blank: only hits are dumped"),
+        ("run-1", 2, True, "frame 2 was blank, and not dumped: dumps hold hits, and blanks where asked for"),
         ("run-1", 18, False, "frame 18 never arrived from the detector"),
         ("run-1", 20, False, "frame 20 of run 1 is not in the record: so far it has frames 0 to 17"),
         ("run-1", -1, False, "frame -1 of run 1 is not in the record: so far it has frames 0 to 17"),
@@ -102,6 +102,38 @@ def test_the_second_dump_is_taken_where_the_first_is_gone(tmp_path: Path, asking
     assert (shot.image.payload, shot.image.result.n_peaks) == (b"", 4)
     assert f"dumps/{hits.name} is not there: it was moved, or lies on another machine" in shot.problem
     assert f"{indexed.name} cannot be opened" in shot.problem
+
+
+@pytest.mark.parametrize("format_", ["tiff", "cbf", "npy"])
+def test_pixels_come_out_of_single_files_too(tmp_path: Path, asking: Callable[[Path], Viewer], format_: str) -> None:
+    written = experiment(tmp_path, format=format_)
+    viewer = asking(written.path)
+    for number in (1, 3, 17):
+        shot = viewer.ask(ShotWanted("run-1", number), Shot)
+        assert shot.problem == ""
+        np.testing.assert_array_equal(unpacked(shot.image), pixels(1, number))
+        assert {(Path(place.path).suffix, place.entry) for place in written.results["run-1", number].dumped} == {
+            (f".{format_}", 0)
+        }
+    first, second = (tmp_path / "dumps" / Path(place.path).name for place in written.results["run-1", 3].dumped)
+    first.write_bytes(first.read_bytes()[:100])
+    assert viewer.ask(ShotWanted("run-1", 3), Shot).problem == ""
+    second.unlink()
+    problem = viewer.ask(ShotWanted("run-1", 3), Shot).problem
+    assert f"frame 3 was dumped, but {first}: " in problem
+    assert f"dumps/{second.name} is not there: it was moved, or lies on another machine" in problem
+
+
+@pytest.mark.parametrize("format_", ["nxmx", "tiff"])
+def test_a_blank_that_was_dumped_comes_with_its_pixels_and_is_no_hit(
+    tmp_path: Path, asking: Callable[[Path], Viewer], format_: str
+) -> None:
+    written = experiment(tmp_path, format=format_, one_blank_in=1)
+    viewer = asking(written.path)
+    shot = viewer.ask(ShotWanted("run-1", 2), Shot)
+    assert (shot.problem, shot.image and shot.image.kind) == ("", "blank")
+    np.testing.assert_array_equal(unpacked(shot.image), pixels(1, 2))
+    assert all(hit.state is not State.BLANK for hit in viewer.ask(HitsWanted(0, 100), Hits).rows)
 
 
 def test_dumps_that_were_moved_with_their_record_are_found(tmp_path: Path, asking: Callable[[Path], Viewer]) -> None:

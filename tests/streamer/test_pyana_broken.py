@@ -86,7 +86,7 @@ def options() -> Iterator[tuple[str, str]]:
         yield "distl_flags", value
     for value in ("idnex", "INDEX", "view spots", "True", "indexing"):
         yield "dispatch", value
-    for value in ("jpeg", "cbf", "TIFF", "tiff"):
+    for value in ("jpeg", "cbf", "TIFF", "tif"):
         yield "out_format", value
     for value in ("linear", "None none", "average", "Median", "chebyshef"):
         yield "common_mode_correction", value

@@ -249,6 +249,15 @@ def test_a_dump_goes_where_it_says(tmp_path: Path) -> None:
     assert "out_format: images go into NXmx files (HDF5); no pickles are written" in notes(tmp_path, text)
 
 
+def test_a_dump_of_tiffs_writes_them_under_their_old_names_and_clips_nothing(tmp_path: Path) -> None:
+    options = {**ADDRESS, "out_dirname": "d", "out_basename": "e1-", "out_format": "tiff"}
+    text = cfg("my.mod_dump:all", mod_dump__all=options)
+    assert stages(tmp_path, text) == {"dump:all": {"directory": Path("d"), "name": "e1-", "format": "tiff"}}
+    assert "out_format: pixels have 32 bit and keep their values; those below 0 or above 65535 became 0" in notes(
+        tmp_path, text
+    )
+
+
 def test_an_average_goes_into_one_file(tmp_path: Path) -> None:
     options = {"avg_dirname": "d", "avg_basename": "avg-", "stddev_dirname": "d", "max_basename": "max-", "n": "100"}
     text = cfg("my.mod_average:dark", mod_average__dark={**ADDRESS, **options, "noise_threshold": "7"})
