@@ -204,7 +204,10 @@ class DetectorSettings(BaseModel):
         n = len(detector.panels)
         strange = [number for number in self.ignored_panels if not 0 <= number < n]
         if strange:
-            raise ValueError(f"[detector] ignored_panels: expected numbers from 0 to {n - 1}, found {strange[0]}")
+            without = "" if self.geometry else "; without a geometry file ([detector] geometry) there is one panel, 0"
+            raise ValueError(
+                f"[detector] ignored_panels: expected numbers from 0 to {n - 1}, found {strange[0]}{without}"
+            )
         ignored = np.zeros(detector.shape, np.bool_)
         for number in self.ignored_panels:
             ignored[detector.panels[number].slices] = True

@@ -138,6 +138,10 @@ def test_panels_are_left_out_by_their_place_in_the_geometry_file(tmp_path: Path)
     assert not mask[:30].any()
     with pytest.raises(ValueError, match=r"\[detector\] ignored_panels: expected numbers from 0 to 1, found 2"):
         DetectorSettings(geometry=geometry, ignored_panels=[2]).detector(series())
+    with pytest.raises(
+        ValueError, match=r"from 0 to 0, found 5; without a geometry file \(\[detector\] geometry\) there"
+    ):
+        DetectorSettings(ignored_panels=[5]).detector(series())
 
 
 def test_settings_override_what_the_header_says() -> None:
