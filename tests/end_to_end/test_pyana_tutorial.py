@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import fabio
 import h5py
 import numpy as np
 from cspad_frames import ASIC, CspadPixels, raw_frame
@@ -35,6 +36,13 @@ LIMITS = Limits(signal_height=5.0, spot_height=5.0, area=2, area_factor=20.0)
 FINEST, COARSEST = 2.2, 40.0
 IGNORED_TILES = (5, 63)
 """What pyana.cfg and the PHIL files that it names say, in ADU, standard deviations, pixels and Angstrom."""
+WHERE_TO = """
+[my_ana_pkg.mod_dump:hit]
+out_dirname = hits
+out_basename = hit-
+out_format = tiff
+"""
+"""What the tutorial leaves to its readers; the other dump stays as it is."""
 N_BROKEN = 4000
 
 
@@ -141,6 +149,8 @@ class Scene:
 def prepare_folder(folder: Path, shared: Path, pixels: CspadPixels) -> None:
     """Lay out what the user has: the file with all that it names, darks as pickles, converted as the docs say."""
     shutil.copytree(ROOT / "tests" / "data" / "pyana", folder, dirs_exist_ok=True)
+    with (folder / "pyana.cfg").open("a") as file:
+        file.write(WHERE_TO)
     (folder / CALIB_DIR).mkdir(parents=True)
     shutil.copy(shared / "real" / "thermolysin_cspad.geom", folder / CALIB_DIR)
     text = (ROOT / "docs" / "converting-pickles.md").read_text()
@@ -163,7 +173,7 @@ def process_stream(folder: Path, detector: Detector, images: list[NDArray[np.uin
         )
         for number, image in enumerate(images)
     ]  # fmt: skip
-    series = Series(key="", number=66, name="CXI", shape=detector.shape, dtype="uint16", frame_time=1 / 120)
+    series = Series(key="", number=66, name="CXI", shape=detector.shape, dtype="uint16", frame_time=0.01)
     settings = SimulatorSettings(address="tcp://127.0.0.1:*", n_frames=len(frames))
     with Simulator(settings, frames, series) as simulator:
         sender = threading.Thread(target=simulator.run)
@@ -217,8 +227,12 @@ def test_the_tutorials_file_decides_on_a_stream_of_cspad_frames_as_the_older_rul
         np.testing.assert_allclose(
             heights_in_record(record, number, scene.rules.nearest), heights[number], rtol=1e-6, err_msg=str(number)
         )
-    (hit_file,) = tmp_path.glob("dumps/hit_*.h5")
-    assert dumped_frames(hit_file) == hits
+    names = [f"hit-20260101000000{10 * number:03d}_{number:05d}.tiff" for number in hits]
+    assert sorted(path.name for path in (tmp_path / "hits").iterdir()) == names
+    with fabio.open(tmp_path / "hits" / names[0]) as tiff:
+        pixels = scene.pixels
+        expected = (images[hits[0]] - pixels.dark)[pixels.noise > 0]
+        np.testing.assert_allclose(tiff.data[pixels.noise > 0], expected, atol=1e-3)
     (indexed_file,) = tmp_path.glob("dumps/indexed_*.h5")
     assert dumped_frames(indexed_file) == sorted(scene.lattices)
     with h5py.File(indexed_file) as file:
