@@ -74,3 +74,9 @@ def read_mini_cbf(text: str) -> dict[str, Any]:
     A field that is missing, zero where that makes no sense, or not understood, is None (an empty text for names).
     """
     return {name: read(text) for name, read in _FIELDS.items()}
+
+
+def not_measured(text: str) -> int | None:
+    """Return the value of pixels that were not measured, where a header of this program's dumps says it."""
+    found = _match(r"Not_measured\s+(-?\d{1,10})\s", text)
+    return int(found[1]) if found else None

@@ -15,7 +15,7 @@ from fabio.fabioutils import BytesIO
 from numpy.typing import NDArray
 
 from braggwatch.processing.frame import Encoding, Frame, Series
-from braggwatch.processing.image_files.cbf_header import read_mini_cbf
+from braggwatch.processing.image_files.cbf_header import not_measured, read_mini_cbf
 from braggwatch.processing.image_files.error import MAX_IMAGE_BYTES, ImageFileError
 
 _OPENERS = {".bz2": bz2.BZ2File, ".gz": gzip.GzipFile}
@@ -31,7 +31,9 @@ class SingleImages:
         self._first, header = read_image(paths[0])
         fields = read_mini_cbf(header)
         # Pixels between modules and dead ones are negative in the integer images of counting detectors.
-        mask = self._first < 0 if self._first.dtype.kind == "i" else None
+        unmeasured = not_measured(header)
+        bad = self._first < 0 if unmeasured is None else self._first == unmeasured
+        mask = bad if self._first.dtype.kind == "i" else None
         self._series = Series(
             key=key,
             number=number,

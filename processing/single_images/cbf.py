@@ -82,7 +82,7 @@ def as_integers(shot: Shot) -> tuple[NDArray[Any], int]:
         image = np.rint(image)
     if bad.any():
         image = np.where(bad, image.dtype.type(0), image)
-    fits = -_LIMIT < image.min().item() and image.max().item() < _LIMIT
+    fits = image.min().item() > -_LIMIT and image.max().item() < _LIMIT
     pixels = image.astype(np.int32 if fits else np.int64)
     pixels[bad] = unmeasured
     return pixels, unmeasured

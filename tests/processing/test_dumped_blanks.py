@@ -135,7 +135,7 @@ def test_a_dump_of_blanks_belongs_behind_what_tells_them(tmp_path: Path) -> None
 def test_not_every_dump_can_be_one_of_blanks() -> None:
     with pytest.raises(
         SettingsError,
-        match=r'^\[dump\] one_blank_in: expected in the table of one dump, such as \["dump:blanks"\], not in that of all: '
-        r"dump:hit would write blanks instead of hits$",
+        match=r'^\[dump\] one_blank_in: expected in the table of one dump, such as \["dump:blanks"\], not in that of '
+        r"all: dump:hit would write blanks instead of hits$",
     ):
         resolve_stages(["hitfind", "dump:hit"], {"dump": {"one_blank_in": 10}})

@@ -250,6 +250,14 @@ def test_a_cbf_tells_other_programs_the_geometry(tmp_path: Path) -> None:
     assert (series.count_time, series.frame_time) == (0.0099, 0.01)
 
 
+def test_of_corrected_pixels_in_a_cbf_those_below_zero_are_not_masked_when_it_is_read(tmp_path: Path) -> None:
+    image = np.random.default_rng(2).normal(0, 20, SHAPE).astype(np.float32)
+    image[3, 4] = np.nan
+    (images,) = open_image_files([written(tmp_path, "cbf", shot(image))])
+    assert images.series.mask is not None
+    assert np.argwhere(images.series.mask).tolist() == [[3, 4]]
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_folder_that_cannot_be_made_pauses_the_dump_and_loses_no_hit(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, format_: str
