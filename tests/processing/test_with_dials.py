@@ -18,8 +18,10 @@ from braggwatch.processing.beam import HC
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.dials_files import DialsWriter
 from braggwatch.processing.dumped_shots import DumpedShots
+from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.prediction import Predictor
 from braggwatch.processing.shot import Shot
+from braggwatch.processing.single_images import SingleImageFiles
 
 pytestmark = pytest.mark.dials
 
@@ -154,3 +156,40 @@ def test_dials_show_prints_our_cells_and_matrices(folder: Path, shots: list[Shot
     np.testing.assert_allclose(numbers, [(crystal.A_star * TURN).T for crystal in crystals], atol=6e-5)
     n = sum(len(table) for shot in shots for table in shot.reflections)
     assert f"Reflection list contains {n} reflections" in result.stdout
+
+
+READS_CBF = """
+import json, sys
+import dxtbx
+image = dxtbx.load(sys.argv[1])
+beam, (panel,) = image.get_beam(), image.get_detector()
+row = image.get_raw_data().as_numpy_array()[1]
+print("SAID" + json.dumps([
+    beam.get_wavelength(), panel.get_distance(), panel.get_pixel_size(), panel.get_beam_centre_px(beam.get_s0()),
+    panel.get_trusted_range()[1], row.tolist(),
+]))
+"""
+
+
+@pytest.mark.parametrize("name", ["Dectris EIGER2 Si 500K", "PILATUS 300K"])
+def test_dxtbx_reads_single_images_in_cbf(tmp_path: Path, name: str) -> None:
+    shape = (512, 1028) if "EIGER" in name else (619, 487)
+    series = Series(
+        key="s", number=1, shape=shape, dtype="uint32", photon_energy=12_000.0, distance=0.15, detector=name,
+        beam_center=(300.5, 200.25), pixel_size=(75e-6, 75e-6), saturation_value=60_000.0, count_time=0.0099,
+        frame_time=0.01, sensor_material="Si", sensor_thickness=450e-6,
+    )  # fmt: skip
+    image = np.random.default_rng(0).poisson(5, shape).astype(np.uint32)
+    image[1, 2] = 2**32 - 1
+    frame = Frame(series="s", number=5, payload=b"", shape=shape, dtype="uint32", encoding=Encoding())
+    shot = Shot(series, frame, image, Detector.from_series(series))
+    path = SingleImageFiles(tmp_path, "hit-", "cbf").write(shot)
+    python = Path(shutil.which("dials.show") or "").read_text().splitlines()[0].removeprefix("#!").split()
+    result = subprocess.run([*python, "-c", READS_CBF, str(path)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    wavelength, distance, size, center, highest, row = json.loads(result.stdout.partition("SAID")[2])
+    assert wavelength == pytest.approx(HC / 12_000, rel=1e-6)
+    assert (distance, highest) == (150.0, 59_999)
+    np.testing.assert_allclose(size, 0.075)
+    np.testing.assert_allclose(center, (300.5, 200.25), atol=0.001)
+    np.testing.assert_array_equal(row, image[1].astype(np.int32))
