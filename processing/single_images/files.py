@@ -12,7 +12,7 @@ from numpy.lib.format import header_data_from_array_1_0, write_array_header_1_0
 from numpy.typing import NDArray
 
 from braggwatch.processing.shot import Shot
-from braggwatch.processing.single_images.cbf import write_cbf
+from braggwatch.processing.single_images.cbf import byte_offsets, write_cbf
 from braggwatch.processing.single_images.description import as_json, describe_image, milliseconds, time_of
 from braggwatch.processing.single_images.tiff import write_tiff
 
@@ -33,6 +33,8 @@ class SingleImageFiles:
         self.directory = directory
         self._basename = basename
         self._format = format_
+        if format_ == "cbf":
+            byte_offsets()  # so that the first image need not wait for it
 
     def write(self, shot: Shot) -> Path:
         """Write a shot's image with what `describe_image` says of it, and return the file.
