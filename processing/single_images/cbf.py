@@ -107,10 +107,11 @@ def _header(shot: Shot, time: datetime) -> list[str]:
         f"{time:%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03d}",
         f"Pixel_size {size_fs:.6g} m x {size_ss:.6g} m",
         f"Detector_distance {distance:.6f} m",
-        f"Beam_xy ({center_fs:.3f}, {center_ss:.3f}) pixels",
         "Start_angle 0.0000 deg.",
         "Angle_increment 0.0000 deg.",  # a still
     ]
+    if len(detector.panels) == 1:  # readers would take several for one that is as large as all
+        known.append(f"Beam_xy ({center_fs:.3f}, {center_ss:.3f}) pixels")
     if series.sensor_material and series.sensor_thickness:
         known.append(f"{_sensor(series.sensor_material)} sensor, thickness {series.sensor_thickness:.6f} m")
     if series.count_time is not None:

@@ -224,6 +224,8 @@ def test_each_of_128_panels_has_its_active_area(tmp_path: Path, format_: str) ->
     said = description(path)
     assert said["ACTIVE_AREAS"] == [edge for n in range(128) for edge in (10 * n, 0, 10 * n + 10, 20)]
     assert (said["WAVELENGTH"], said["SATURATED_VALUE"]) == (None, None)
+    (images,) = open_image_files([path])
+    assert images.series.beam_center is None  # or they would be taken for one large panel
     np.testing.assert_array_equal(fabio.open(path).data, image)
 
 
