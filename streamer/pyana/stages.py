@@ -120,6 +120,13 @@ class Stages:
             raise parameter.wrong(f"the same tiles in every xtal_target, which were {before}")
         self.draft.put("detector", "ignored_panels", tiles, parameter)
         self.draft.note("leaves out the panels that stand at these places in the geometry file", parameter)
+        self.draft.needed.append(
+            Needed(
+                (("detector", "geometry"),),
+                f"{parameter.place}: counts the panels of a CrystFEL geometry file: expected one in the folder "
+                "calib_dir, or -s detector.geometry=FILE.geom; or leave tile_flags out",
+            )
+        )
 
     def _add_search(self, instance: Instance, target: Target | None) -> None:
         """Add a stage that finds spots, where no hit test has."""

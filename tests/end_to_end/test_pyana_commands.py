@@ -24,8 +24,11 @@ STREAM = "tcp://127.0.0.1:31001"
 
 
 @pytest.fixture
-def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Path) -> Path:
     shutil.copytree(DATA, tmp_path, dirs_exist_ok=True)
+    for folder in (tmp_path, tmp_path / "CSPad" / "run4" / "CxiDs1.0:Cspad.0"):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(shared / "real" / "thermolysin_cspad.geom", folder)
     for name in ("avg", "stddev"):
         np.save(tmp_path / f"Ds1-r0066-{name}.npy", np.ones((4, 4)))
     monkeypatch.chdir(tmp_path)
@@ -54,7 +57,7 @@ def test_the_file_is_checked_and_shown_as_it_is(tutorial: Path) -> None:
     checked = CliRunner().invoke(make_app(), ["config", "check", "pyana.cfg", "--source", STREAM])
     assert checked.exit_code == 0, checked.output
     assert "pyana.cfg is right: hitfind:hitfind → dump:hit" in checked.output
-    shown = run("config", "show", "index_all.cfg", "--source", STREAM)
+    shown = run("config", "show", "index_all.cfg", "--source", STREAM, "-s", "detector.geometry=thermolysin_cspad.geom")
     assert tomllib.loads(shown.stdout)["hitfind:hitfind"]["roi"] == "200:300,1000:1185"
 
 

@@ -14,6 +14,7 @@ from braggwatch.streamer.settings import Settings
 ADDRESS = {"address": "CxiDs1-0|Cspad-0"}
 PERMISSIVE = {"threshold": "450", "distl_min_peaks": "16", "distl_flags": "permissive"}
 SOURCE = {"type": "dectris-v2", "address": "tcp://127.0.0.1:31001"}
+GEOMETRY = "detector.geometry=cspad.geom"
 PHIL = "target_cell = 79.2 79.2 38 90 90 90\nknown_setting = 9\n"
 
 Options = Mapping[str, str]
@@ -62,6 +63,17 @@ def fault(folder: Path, text: str, *overrides: str) -> str:
     with pytest.raises(SettingsError) as caught:
         settings(folder, text, *overrides)
     return str(caught.value).replace(f"{folder}/", "")
+
+
+def make_geometry(folder: Path, n_panels: int = 64) -> None:
+    """Write a geometry file of panels of 1 x 4 pixels, as `GEOMETRY` names it."""
+    panels = [
+        f"p{n}/min_fs = 0\np{n}/max_fs = 3\np{n}/min_ss = {n}\np{n}/max_ss = {n}\n"
+        f"p{n}/corner_x = 0\np{n}/corner_y = {n}\n"
+        for n in range(n_panels)
+    ]
+    start = "clen = 0.13\nres = 9090.9\nadu_per_photon = 10\ndata = /data\ndim0 = %\ndim1 = ss\ndim2 = fs\n"
+    (folder / "cspad.geom").write_text(f"{start}fs = +1.0x\nss = +1.0y\n{''.join(panels)}")
 
 
 def make_darks(folder: Path, names: str = "avg stddev", shape: tuple[int, int] = (4, 4)) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pyana_by_hand import (
     ADDRESS,
+    GEOMETRY,
     PERMISSIVE,
     PHIL,
     SOURCE,
@@ -14,6 +15,7 @@ from pyana_by_hand import (
     fault,
     hitfind,
     make_darks,
+    make_geometry,
     notes,
     stages,
 )
@@ -37,11 +39,12 @@ def example(tmp_path: Path) -> Path:
     """The older tools' tutorial, beside it the darks as they were converted."""
     shutil.copytree(DATA, tmp_path, dirs_exist_ok=True)
     make_darks(tmp_path, "Ds1-r0066-avg Ds1-r0066-stddev")
+    make_geometry(tmp_path)
     return tmp_path
 
 
 def test_the_file_of_the_tutorial_becomes_its_chain(example: Path) -> None:
-    found = translate(example / "pyana.cfg").settings(source=SOURCE)
+    found = translate(example / "pyana.cfg").settings([GEOMETRY], SOURCE)
     assert {s.name: s.settings.model_dump(exclude_unset=True) for s in found.pipeline().stage_specs()} == {  # type: ignore[union-attr]
         "hitfind:hitfind": {
             "method": "spots",
@@ -84,21 +87,35 @@ def test_of_the_tutorials_file_all_that_changed_is_said_once(example: Path) -> N
 def test_an_address_of_psana_needs_to_be_told_where_the_frames_are(example: Path) -> None:
     translation = translate(example / "pyana.cfg")
     with pytest.raises(SettingsError) as caught:
-        translation.settings()
+        translation.settings([GEOMETRY])
     assert str(caught.value).startswith(
         f"{example}/pyana.cfg:8: [my_ana_pkg.mod_hitfind:hitfind] address: CxiDs1-0|Cspad-0 is an address in psana's "
         "data, which are not read here; say where the frames come from: --source tcp://HOST:PORT"
     )
-    assert translation.settings(["source.address=tcp://h:1"]).source.address == "tcp://h:1"  # type: ignore[union-attr]
-    files = translation.settings(source={"type": "files", "paths": ["a.h5"]})
+    assert translation.settings([GEOMETRY, "source.address=tcp://h:1"]).source.address == "tcp://h:1"  # type: ignore[union-attr]
+    files = translation.settings([GEOMETRY], {"type": "files", "paths": ["a.h5"]})
     assert (files.source.type, files.hub.drop) == ("files", "never")
+
+
+def test_tiles_that_are_left_out_need_a_geometry_file_that_says_where_they_are(example: Path) -> None:
+    translation = translate(example / "pyana.cfg")
+    with pytest.raises(SettingsError) as caught:
+        translation.settings(source=SOURCE)
+    assert str(caught.value) == (
+        "metrology-7.1.phil:3: distl.tile_flags: counts the panels of a CrystFEL geometry file: expected one in the "
+        "folder calib_dir, or -s detector.geometry=FILE.geom; or leave tile_flags out"
+    )
+    folder = example / "CSPad" / "run4" / "CxiDs1.0:Cspad.0"
+    folder.mkdir(parents=True)
+    (example / "cspad.geom").rename(folder / "cspad.geom")
+    assert translate(example / "pyana.cfg").settings(source=SOURCE).detector.ignored_panels == [5, 63]
 
 
 @pytest.mark.parametrize("name", ["pyana.cfg", "index_all.cfg"])
 def test_what_is_written_as_toml_reads_back_as_equal_settings(example: Path, name: str) -> None:
     translation = translate(example / name)
-    text = translation.as_toml(source=SOURCE)
-    assert parse_settings(tomllib.loads(text)) == translation.settings(source=SOURCE)
+    text = translation.as_toml([GEOMETRY], SOURCE)
+    assert parse_settings(tomllib.loads(text)) == translation.settings([GEOMETRY], SOURCE)
     assert "STILL NEEDED" not in text
     assert "STILL NEEDED" in translation.as_toml()
     assert "secret" not in text
@@ -114,7 +131,7 @@ def test_toml_says_beside_each_value_where_it_came_from(example: Path) -> None:
 
 
 def test_shared_options_hold_for_all_instances_which_override_them(example: Path) -> None:
-    found = translate(example / "index_all.cfg").settings(source=SOURCE)
+    found = translate(example / "index_all.cfg").settings([GEOMETRY], SOURCE)
     assert {s.name: s.settings.model_dump(exclude_unset=True) for s in found.pipeline().stage_specs()} == {  # type: ignore[union-attr]
         "average:all": {"directory": Path("out"), "name": "avg-"},
         "hitfind:hitfind": {

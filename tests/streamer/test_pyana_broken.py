@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyana_by_hand import SOURCE
+from pyana_by_hand import GEOMETRY, SOURCE, make_geometry
 
 from braggwatch.processing.chain_settings import SettingsError
 from braggwatch.streamer.pyana.translation import translate
@@ -103,6 +103,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(DATA, tmp_path, dirs_exist_ok=True)
     for name in ("avg", "stddev", "gain", "mask"):
         np.save(tmp_path / f"{name}.npy", np.ones((4, 4)))
+    make_geometry(tmp_path)
     (tmp_path / "text.npy").write_text("no array")
     (tmp_path / "text.h5").write_text("no array")
     (tmp_path / "broken.phil").write_text("distl {\n")
@@ -114,7 +115,7 @@ def said_of(folder: Path, text: str) -> str:
     path = folder / "pyana.cfg"
     path.write_text(text)
     with pytest.raises(SettingsError) as caught:
-        translate(path).settings(source=SOURCE)
+        translate(path).settings([GEOMETRY], SOURCE)
     return str(caught.value).replace(f"{folder}/", "")
 
 
@@ -124,7 +125,7 @@ def line_of(text: str, start: str) -> int:
 
 def test_the_file_that_is_broken_below_is_right_itself(folder: Path) -> None:
     (folder / "pyana.cfg").write_text(WHOLE)
-    translate(folder / "pyana.cfg").settings(source=SOURCE)
+    translate(folder / "pyana.cfg").settings([GEOMETRY], SOURCE)
 
 
 @pytest.mark.parametrize(("name", "value"), list(options()), ids=lambda text: text)
