@@ -186,7 +186,7 @@ class DetectorSettings(BaseModel):
             DarkDrift(blank, np.ones(shape, np.float32))
 
     def check_files(self) -> None:
-        """Raise ValueError, naming the setting, where a file that is asked for is missing or no geometry file."""
+        """Raise ValueError, naming the setting, for a file that is missing or no geometry file, or lacks a panel."""
         for key in ("geometry", "mask", "dark", "noise", "gain_map", "stage_pedestals", "stage_gains"):
             source = getattr(self, key)
             if source is None:
@@ -194,24 +194,28 @@ class DetectorSettings(BaseModel):
             path = Path(str(source).rpartition(":/")[0] or str(source)) if key != "geometry" else source
             if not path.is_file():
                 raise ValueError(f"[detector] {key}: expected a file, found none at {path}")
+        n_panels = 1
         if self.geometry is not None:
             try:
-                CrystfelGeometry.read(self.geometry)
+                n_panels = len(CrystfelGeometry.read(self.geometry).panels)
             except (OSError, ValueError) as error:
                 raise ValueError(f"[detector] geometry: {error}") from None
+        self._check_ignored(n_panels)
 
     def _ignored(self, detector: Detector) -> NDArray[np.bool_]:
-        n = len(detector.panels)
+        self._check_ignored(len(detector.panels))
+        ignored = np.zeros(detector.shape, np.bool_)
+        for number in self.ignored_panels:
+            ignored[detector.panels[number].slices] = True
+        return ignored
+
+    def _check_ignored(self, n: int) -> None:
         strange = [number for number in self.ignored_panels if not 0 <= number < n]
         if strange:
             without = "" if self.geometry else "; without a geometry file ([detector] geometry) there is one panel, 0"
             raise ValueError(
                 f"[detector] ignored_panels: expected numbers from 0 to {n - 1}, found {strange[0]}{without}"
             )
-        ignored = np.zeros(detector.shape, np.bool_)
-        for number in self.ignored_panels:
-            ignored[detector.panels[number].slices] = True
-        return ignored
 
     def _corrected(self, series: Series) -> Series:
         names = ("distance", "photon_energy", "beam_center")

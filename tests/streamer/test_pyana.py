@@ -109,6 +109,9 @@ def test_tiles_that_are_left_out_need_a_geometry_file_that_says_where_they_are(e
     folder.mkdir(parents=True)
     (example / "cspad.geom").rename(folder / "cspad.geom")
     assert translate(example / "pyana.cfg").settings(source=SOURCE).detector.ignored_panels == [5, 63]
+    make_geometry(example, n_panels=32)
+    with pytest.raises(SettingsError, match=r"phil:3: distl.tile_flags: expected numbers from 0 to 31, found 63"):
+        translation.settings([GEOMETRY], SOURCE)
 
 
 @pytest.mark.parametrize("name", ["pyana.cfg", "index_all.cfg"])
