@@ -93,6 +93,9 @@ def read_phil(path: Path, *, _includes: tuple[Path, ...] = ()) -> list[Parameter
         ) from None
     except OSError as error:
         raise SettingsError(f"{path}: expected a PHIL file that can be read, found {error.strerror}") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise SettingsError(f"{path}:{line}: expected text, found a zero byte")
     return _Parser(path, list(_words(path, text)), (*_includes, path.resolve())).parse()
 
 

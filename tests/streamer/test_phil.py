@@ -85,6 +85,7 @@ def test_of_choices_the_marked_one_counts(tmp_path: Path) -> None:
         ("include file a.phil\n", "a.phil:1: expected files that do not include each other, found a.phil"),
         ("s {" * 40, "a.phil:1: expected at most 32 scopes in each other, found more"),
         ("a", "a.phil:1: expected a = VALUE or a {, found nothing behind a"),
+        ("\ninclude file b\0.phil", "a.phil:2: expected text, found a zero byte"),
     ],
 )
 def test_what_is_malformed_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
