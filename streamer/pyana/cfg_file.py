@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from braggwatch.processing.chain_settings import SettingsError
+from braggwatch.streamer.pyana.text_file import read_text
 
-LARGEST_FILE = 2**20
 _SECTION = re.compile(r"\[([^\]]+)\]\s*(?:[#;].*)?$")
 _OPTION = re.compile(r"([^:=\s\[][^:=]*?)\s*[:=](.*)$")
 _LOOKS_LIKE_OPTION = re.compile(r"[A-Za-z_][\w-]*\s*=")
@@ -64,24 +64,7 @@ class CfgFile:
 
 def read_cfg(path: Path) -> CfgFile:
     """Read a file. Raises SettingsError, with file and line, for what is no INI file and for what cannot be read."""
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise SettingsError(f"{path}: expected a configuration file, found {size} bytes")
-        text = path.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: there is no such file; expected a pyana.cfg") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(
-            f"{path}:{line}: expected text in UTF-8, found byte {error.object[error.start]:#04x}"
-        ) from None
-    except OSError as error:
-        raise SettingsError(f"{path}: expected a file that can be read, found {error.strerror}") from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise SettingsError(f"{path}:{line}: expected text, found a zero byte")
-    return _Reader(path).read(text)
+    return _Reader(path).read(read_text(path, "a pyana.cfg"))
 
 
 class _Reader:

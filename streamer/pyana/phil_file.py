@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from braggwatch.processing.chain_settings import SettingsError
+from braggwatch.streamer.pyana.text_file import read_text
 
-LARGEST_FILE = 2**20
 DEEPEST_SCOPE = 32
 DEEPEST_INCLUDE = 8
 _SINGLE = "{};"
@@ -81,21 +81,7 @@ class _Word:
 
 def read_phil(path: Path, *, _includes: tuple[Path, ...] = ()) -> list[Parameter]:
     """Return the parameters in order, included files in their place. Raises SettingsError with file and line."""
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise SettingsError(f"{path}: expected a PHIL file, found {size} bytes")
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise SettingsError(
-            f"{path}:{line}: expected text in UTF-8, found byte {error.object[error.start]:#04x}"
-        ) from None
-    except OSError as error:
-        raise SettingsError(f"{path}: expected a PHIL file that can be read, found {error.strerror}") from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise SettingsError(f"{path}:{line}: expected text, found a zero byte")
+    text = read_text(path, "a PHIL file")
     return _Parser(path, list(_words(path, text)), (*_includes, path.resolve())).parse()
 
 

@@ -81,7 +81,10 @@ def test_of_choices_the_marked_one_counts(tmp_path: Path) -> None:
         ("a = 'x\nb = 1\n", "a.phil:1: expected the quote ' to be closed, found the file's end"),
         ("a = { 1 }\n", "a.phil:1: expected a value for a, found '{'"),
         ("include scope os.system\n", "a.phil:1: expected include file PATH (what other includes name is Python code"),
-        ("include file none.phil\n", "a.phil:1: include file none.phil: none.phil: expected a PHIL file that"),
+        (
+            "include file none.phil\n",
+            "a.phil:1: include file none.phil: none.phil: there is no such file; expected a PHIL file",
+        ),
         ("include file a.phil\n", "a.phil:1: expected files that do not include each other, found a.phil"),
         ("s {" * 40, "a.phil:1: expected at most 32 scopes in each other, found more"),
         ("a", "a.phil:1: expected a = VALUE or a {, found nothing behind a"),

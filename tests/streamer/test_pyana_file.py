@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from braggwatch.processing.chain_settings import SettingsError
-from braggwatch.streamer.pyana.cfg_file import LARGEST_FILE, CfgFile, read_cfg
+from braggwatch.streamer.pyana.cfg_file import CfgFile, read_cfg
+from braggwatch.streamer.pyana.text_file import LARGEST_FILE
 
 
 def read(folder: Path, text: str) -> CfgFile:
@@ -114,7 +115,7 @@ def test_bytes_that_are_no_text_and_files_that_are_none_are_said_so(tmp_path: Pa
     with pytest.raises(SettingsError, match=r"a\.cfg:2: expected text in UTF-8, found byte 0xff"):
         read_cfg(path)
     path.write_bytes(b"#" * (LARGEST_FILE + 1))
-    with pytest.raises(SettingsError, match=r"a\.cfg: expected a configuration file, found \d+ bytes"):
+    with pytest.raises(SettingsError, match=r"a\.cfg: expected a pyana\.cfg, found \d+ bytes"):
         read_cfg(path)
-    with pytest.raises(SettingsError, match="expected a file that can be read, found Is a directory"):
+    with pytest.raises(SettingsError, match=r"expected a pyana\.cfg that can be read, found Is a directory"):
         read_cfg(tmp_path)
