@@ -7,8 +7,9 @@ import hdf5plugin  # noqa: F401 - importing it makes its compression filters kno
 import numpy as np
 from numpy.typing import NDArray
 
+WHY_NO_PICKLES = "pickles are not read, because loading one can run any program"
 NO_PICKLES = (
-    "pickles are not read, because loading one can run any program. In the Python that wrote it, save the array: "
+    f"{WHY_NO_PICKLES}. In the Python that wrote it, save the array: "
     "numpy.save('dark.npy', data), where data is pickle.load(open('dark.pickle', 'rb')) or its 'DATA', and "
     "data.as_numpy_array() if it is a flex array"
 )

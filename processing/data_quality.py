@@ -7,6 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+USUAL_CC_HALF = 0.5
+"""Where CC1/2 falls below this, data are said to end if no target says anything else."""
+
 
 @dataclass(frozen=True)
 class Shell:

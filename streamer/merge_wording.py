@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from braggwatch.processing.data_quality import Forecast, Shell, Target
+from braggwatch.processing.data_quality import USUAL_CC_HALF, Forecast, Shell, Target
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.wording import count, duration, said
 
@@ -81,7 +81,7 @@ def left_out_in_words(merging: Merging) -> str:
 
 def reach_in_words(merging: Merging) -> str:
     """Return how far CC1/2 stays above what is aimed at."""
-    limit = 0.5 if merging.target is None or merging.target.cc_half is None else merging.target.cc_half
+    limit = USUAL_CC_HALF if merging.target is None or merging.target.cc_half is None else merging.target.cc_half
     return f"{said(merging.resolution, 'Å', 2)} (CC1/2 above {limit:g})"
 
 

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 
+from braggwatch.processing.data_quality import USUAL_CC_HALF
 from braggwatch.processing.forecast import Forecaster
 from braggwatch.processing.merging import Merger
 from braggwatch.processing.unit_cell import UnitCell
@@ -16,8 +17,6 @@ FIRST = 16
 """So many crystals say how far is integrated, where the settings do not."""
 MOMENTS = 400
 """When so many are held, every second one is let go."""
-USUAL_CC_HALF = 0.5
-"""Where CC1/2 falls below this, the resolution is said to end if the target says nothing else."""
 
 
 class RunningMerge:

@@ -4,11 +4,9 @@ from braggwatch.gui.controllers.merging_view import Fact, ShellLine
 from braggwatch.gui.controllers.merging_wording import FEW, correlation, left_out, percent, settings_words, times
 from braggwatch.gui.numbers import UNKNOWN, angstrom, count
 from braggwatch.gui.plausible_merge import count_of, number, plausible_time, spacing
-from braggwatch.processing.data_quality import Shell, Target
+from braggwatch.processing.data_quality import USUAL_CC_HALF, Shell, Target
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.wording import clock, plain
-
-USUAL_CC_HALF = 0.5
 
 
 def facts_of(

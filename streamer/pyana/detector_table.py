@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from braggwatch.processing.array_files import WHY_NO_PICKLES
 from braggwatch.processing.chain_settings import SettingsError
 from braggwatch.streamer.pyana.cfg_file import Option
 from braggwatch.streamer.pyana.draft import Draft, Needed
@@ -10,7 +11,6 @@ from braggwatch.streamer.pyana.known_options import CORRECTION
 
 CONVERTING = "docs/converting-pickles.md"
 COMMON_MODES = ("none", "mean", "median", "mode", "gaussian", "chebyshev")
-_WHY_NO_PICKLES = "pickles are not read, because loading one can run any program"
 _FLAT = "the detector is taken for one flat panel, as the stream says; where it is not"
 _HDF5, _NPY = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
 
@@ -204,11 +204,11 @@ def _array_file(draft: Draft, instance: Instance, option: Option) -> str:
         for suffix in (".npy", ".h5"):
             converted = path.with_suffix(suffix)
             if converted.is_file():
-                draft.note(f"{_WHY_NO_PICKLES}; {converted.name} beside it is taken", option)
+                draft.note(f"{WHY_NO_PICKLES}; {converted.name} beside it is taken", option)
                 return str(converted)
         is_mask = " --mask" if option.name == "mask_path" else ""
         raise SettingsError(
-            f"{option.place}: expected an HDF5 or .npy file, found the pickle {option.text}: {_WHY_NO_PICKLES}. In the "
+            f"{option.place}: expected an HDF5 or .npy file, found the pickle {option.text}: {WHY_NO_PICKLES}. In the "
             f"Python of the older tools: python convert_pickle.py{is_mask} {option.text} (the script is in "
             f"{CONVERTING}); {path.with_suffix('.npy').name} beside it is then taken"
         )
