@@ -21,6 +21,9 @@ ERROR = 0xFFFF
 """What receivers write for pixels that were not transferred."""
 _TOGETHER = 64
 """Pixels that are looked at together: most often all of them are in G0, and corrected as vectors."""
+_LISTED = 65536
+"""Pixels of which those in other stages are listed before they are corrected: their part of all arrays is still in the
+second cache."""
 
 
 class JungfrauCalibration:
@@ -73,6 +76,7 @@ class JungfrauCalibration:
         # what one pixel needs lies together: the few that are in these stages cost a miss of the cache each
         others = [stage_pedestals[1], factors[1], stage_pedestals[2], factors[2]]
         self._others = np.stack(others, axis=-1).reshape(-1, 2, 2)
+        self._listed = np.empty(_LISTED, np.int64)
         self._output = np.empty(shape, np.float32)
 
     @classmethod
@@ -112,25 +116,34 @@ class JungfrauCalibration:
         if image.dtype.newbyteorder("=") != np.uint16:
             raise ValueError(f"expected JUNGFRAU's raw pixels as uint16, found {image.dtype}")
         native = np.ascontiguousarray(image, np.uint16)
-        _convert(native.reshape(-1), *self._g0, self._others, self._highest, self._output.reshape(-1))
+        flat = self._output.reshape(-1)
+        _convert(native.reshape(-1), *self._g0, self._others, self._highest, self._listed, flat)
         return self._output
 
 
 @njit(nogil=True, cache=True)
-def _convert(image, pedestals, factors, others, highest, out):  # type: ignore[no-untyped-def]
-    for start in range(0, image.size, _TOGETHER):
-        raw, target = image[start : start + _TOGETHER], out[start : start + _TOGETHER]
-        pedestal, factor = pedestals[start : start + _TOGETHER], factors[start : start + _TOGETHER]
-        for i in range(raw.size):
-            target[i] = (np.float32(raw[i]) - pedestal[i]) * factor[i]
-        # The largest tells whether any is in another stage: an "or" of all would be one of 64 bits each, and slow.
-        largest = raw[0]
-        for i in range(raw.size):
-            largest = max(largest, raw[i])
-        if largest > ADC:
+def _convert(image, pedestals, factors, others, highest, listed, out):  # type: ignore[no-untyped-def]
+    for part in range(0, image.size, listed.size):
+        end = min(part + listed.size, image.size)
+        n = 0
+        for start in range(part, end, _TOGETHER):
+            stop = min(start + _TOGETHER, end)
+            raw, target = image[start:stop], out[start:stop]
+            pedestal, factor = pedestals[start:stop], factors[start:stop]
             for i in range(raw.size):
-                if raw[i] > ADC:
-                    target[i] = _other_stage(raw[i], others[start + i], highest)
+                target[i] = (np.float32(raw[i]) - pedestal[i]) * factor[i]
+            # The largest tells whether any is in another stage: an "or" of all would be one of 64 bits each, and slow.
+            largest = raw[0]
+            for i in range(raw.size):
+                largest = max(largest, raw[i])
+            if largest > ADC:
+                for i in range(raw.size):  # no branch, which scattered pixels would make the processor guess wrong
+                    listed[n] = start + i
+                    n += raw[i] > ADC
+        # One after the other they are fetched from memory several at a time, and do not hold up the vectors above.
+        for k in range(n):
+            i = listed[k]
+            out[i] = _other_stage(image[i], others[i], highest)
 
 
 @njit(nogil=True, cache=True)

@@ -50,6 +50,25 @@ def test_all_stages_are_converted_within_the_rounding_of_the_adc() -> None:
     assert (np.abs(result - energy) <= 0.5 * step + 1e-6 * energy + 1e-3).all()
 
 
+@pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
+def test_scattered_pixels_of_other_stages_are_all_converted_in_a_large_image(share: float) -> None:
+    shape, rng = (300, 511), np.random.default_rng(1)
+    pedestals = np.stack([rng.normal(mean, 100, shape) for mean in (3000, 15000, 14500)]).astype(np.float32)
+    gains = np.stack([rng.normal(mean, abs(mean) / 50, shape) for mean in (41.0, -1.4, -0.1)])
+    raw = rng.integers(0, 0x4000, shape).astype(np.uint16)
+    others = rng.random(shape) < share
+    raw[others] |= rng.choice(np.array([0x4000, 0x8000, 0xC000], np.uint16), int(others.sum()))
+    raw[0, 0], raw[-1, -1] = 0xFFFF, 0xC000
+    stage = np.array([0, 1, -1, 2])[raw >> 14]
+    with np.errstate(invalid="ignore"):
+        expected = (raw & 0x3FFF) - np.take_along_axis(pedestals, stage[None], axis=0)[0]
+        expected = expected / np.take_along_axis(gains, stage[None], axis=0)[0]
+    expected[(stage < 0) | (raw == 0xFFFF)] = np.nan
+    expected[raw == 0xC000] = (-pedestals[2] / gains[2]).max()
+    result = JungfrauCalibration(blank_detector(shape), pedestals, gains)(raw)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-4)
+
+
 def test_codes_that_say_nothing_are_nan_and_saturation_is_kept() -> None:
     raw = raw_of(np.zeros(SHAPE))
     raw[0, :3] = [0x8000 | 77, 0xFFFF, 0xC000]
