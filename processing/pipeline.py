@@ -13,6 +13,7 @@ from braggwatch.processing.detector_settings import Correction, DetectorSettings
 from braggwatch.processing.frame import Frame, Series, image_nbytes
 from braggwatch.processing.pixel_watch import EVERY_S, BadPixelSearch, DarkDrift
 from braggwatch.processing.shot import Shot
+from braggwatch.processing.shot_groups import GroupSettings
 
 
 class RefusedFrameError(ValueError):
@@ -22,7 +23,9 @@ class RefusedFrameError(ValueError):
 class Pipeline:
     """Unpack, calibrate, and send through the chain, for the frames of one series."""
 
-    def __init__(self, series: Series, settings: DetectorSettings, chain: Chain) -> None:
+    def __init__(
+        self, series: Series, settings: DetectorSettings, chain: Chain, groups: GroupSettings | None = None
+    ) -> None:
         """Get ready for a series: geometry, calibration and every stage; kernels are compiled here.
 
         Raises ValueError where the geometry is incomplete or does not fit the frames.
@@ -33,6 +36,7 @@ class Pipeline:
         if self.calibration is not None:
             self.detector = self.calibration.corrected
         self.chain = chain
+        self._groups = groups or GroupSettings()
         noise = self.detector.noise
         self._drift = None if noise is None else DarkDrift(self.detector, noise)
         search = self.calibration is not None and settings.find_bad_pixels
@@ -56,7 +60,8 @@ class Pipeline:
         start = perf_counter()
         raw = self._unpack(frame)
         image = raw if self.calibration is None else self.calibration(raw)
-        shot = Shot(self.series, frame, image, self.detector, pixels_changed=image is not raw)
+        group = self._groups.group_of(frame.values)
+        shot = Shot(self.series, frame, image, self.detector, group=group, pixels_changed=image is not raw)
         shot.timings["decode"] = perf_counter() - start
         self.chain.event(shot)
         if self.calibration is not None and not shot.is_hit and monotonic() >= self._next_look:

@@ -12,6 +12,7 @@ from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.pipeline import Pipeline
+from braggwatch.processing.shot_groups import GroupSettings
 from braggwatch.processing.stages.dump import DumpSettings
 from braggwatch.processing.stages.hitfind import HitfindSettings
 from braggwatch.processing.stages.stream import StreamSettings
@@ -27,6 +28,7 @@ class PipelineSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     detector: DetectorSettings = Field(default_factory=DetectorSettings)
+    groups: GroupSettings = Field(default_factory=GroupSettings)
     chain: ChainSettings = Field(default_factory=ChainSettings)
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """The table of each stage and each instance, by name, as they stand in the settings file."""
@@ -57,7 +59,7 @@ class PipelineSettings(BaseModel):
 
     def pipeline(self, series: Series) -> Pipeline:
         """Make the pipeline for a series; raises ValueError where the geometry is incomplete."""
-        return Pipeline(series, self.detector, self.build_chain())
+        return Pipeline(series, self.detector, self.build_chain(), self.groups)
 
     def warm_up(self) -> None:
         """Compile the kernels that frames of the usual dtypes need: one small frame of each goes through the chain.

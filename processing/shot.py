@@ -36,6 +36,8 @@ class Shot:
     has done with the shot."""
     detector: Detector
     """With its beam and mask."""
+    group: str = ""
+    """Name of its group (`shot_groups`); empty where shots are not grouped."""
     pixels_changed: bool = False
     """Whether `image` differs from what `frame` holds."""
     peaks: Peaks | None = None

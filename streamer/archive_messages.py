@@ -41,6 +41,8 @@ class HitRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     crystals: tuple[CrystalFound, ...]
     dumped: tuple[Dumped, ...]
     tags: tuple[str, ...]
+    group: str = ""
+    """`Result.group`."""
 
 
 class TaggedShot(msgspec.Struct, frozen=True, array_like=True, gc=False):

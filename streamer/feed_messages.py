@@ -47,6 +47,22 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     """Of all frames of the series."""
 
 
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """The shots of one group, such as those with the laser on."""
+
+    name: str
+    """As `processing.shot_groups` gives it."""
+    frames: int = 0
+    """That were looked at, since the start; so are the next two."""
+    hits: int = 0
+    """Indexed ones included."""
+    indexed: int = 0
+    hit: Rate = Rate()
+    """Hits of the frames looked at, over the window; so are the next two."""
+    indexed_of_hits: Rate = Rate()
+    indexed_of_frames: Rate = Rate()
+
+
 class Latency(msgspec.Struct, frozen=True):
     """From a frame's arrival to its result, s; None before the first result."""
 
@@ -197,6 +213,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     window: float = 0.0
     """s that the rates, the throughput and the latency look back."""
     rates: Rates = Rates()
+    groups: tuple[Group, ...] = ()
+    """In the order of their names; empty where shots are not grouped."""
     throughput: Throughput = Throughput()
     latency: Latency = Latency()
     frame_age: float | None = None
@@ -220,6 +238,17 @@ class Mark(msgspec.Struct, frozen=True):
     label: str
 
 
+class GroupBins(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of `Bins` that one group has; columns of the same length."""
+
+    name: str
+    frames: list[int]
+    """That were looked at."""
+    hits: list[int]
+    """Indexed ones included."""
+    indexed: list[int]
+
+
 class Bins(msgspec.Struct, frozen=True, kw_only=True):
     """Counts against time, in bins of one width; all columns have the same length."""
 
@@ -237,6 +266,8 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
     """s, over the results of the bin."""
     latency_max: list[float]
     """s."""
+    groups: tuple[GroupBins, ...] = ()
+    """In the order of their names; empty where shots are not grouped."""
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,6 +291,7 @@ class CrystalSeen(msgspec.Struct, frozen=True, kw_only=True):
     rmsd_px: float
     resolution: float | None = None
     """Angstrom."""
+    group: str = ""
 
 
 class ShotSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -274,6 +306,7 @@ class ShotSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Angstrom."""
     n_lattices: int = 0
     error: str = ""
+    group: str = ""
 
 
 class LastShots(msgspec.Struct, frozen=True):
@@ -297,6 +330,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     crystals: int = 0
     rates: Rates = Rates()
     """Over the whole session."""
+    groups: tuple[Group, ...] = ()
+    """Their rates over the whole session too."""
     latency: Latency = Latency()
     """Over the whole session."""
     dumps: tuple[Dump, ...] = ()

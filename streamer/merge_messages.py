@@ -19,6 +19,22 @@ class MergeMoment(msgspec.Struct, frozen=True, gc=False):
     """Of all reflections to the target's resolution."""
 
 
+class GroupMerge(msgspec.Struct, frozen=True, kw_only=True):
+    """The merge of the crystals of one group, in the frame of the merge of all."""
+
+    name: str
+    n_crystals: int = 0
+    """Crystals merged."""
+    overall: Shell | None = None
+    """None, as all that follows, while too few crystals are there."""
+    resolution: float | None = None
+    """Angstrom, where CC1/2 falls below the target's; as `Merging.resolution`."""
+    outer: Shell | None = None
+    whole: Shell | None = None
+    forecast: Forecast | None = None
+    """Seconds count from `Merging.time`."""
+
+
 class Merging(msgspec.Struct, frozen=True, kw_only=True):
     """The merge of the crystals so far; replaces the one before."""
 
@@ -63,3 +79,5 @@ class Merging(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds count from `time`."""
     moments: tuple[MergeMoment, ...] = ()
     """How it came to this, oldest first, at most 400."""
+    groups: tuple[GroupMerge, ...] = ()
+    """In the order of their names; empty where shots are not grouped."""

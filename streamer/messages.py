@@ -72,6 +72,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """`Series.key`."""
     number: int
     state: State
+    group: str = ""
+    """Group of the shot (`processing.shot_groups`); empty where shots are not grouped."""
     worker: str = ""
     pixels_changed: bool = False
     """Whether the pixels that were looked at are not those that the detector sent: a dark image was subtracted, say."""

@@ -14,6 +14,7 @@ import braggwatch
 from braggwatch.processing.chain_settings import STAGES, ChainSettings, SettingsError, describe_error, split_name
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.pipeline_settings import PipelineSettings
+from braggwatch.processing.shot_groups import GroupSettings
 from braggwatch.streamer.engine import EngineSettings
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
 from braggwatch.streamer.hub_settings import HubSettings
@@ -60,6 +61,7 @@ class Settings(BaseModel):
     experiment: ExperimentSettings = Field(default_factory=ExperimentSettings)
     source: SourceSettings = Field(default_factory=DectrisV2Settings)
     detector: DetectorSettings = Field(default_factory=DetectorSettings)
+    groups: GroupSettings = Field(default_factory=GroupSettings)
     chain: ChainSettings = Field(default_factory=ChainSettings)
     hub: HubSettings = Field(default_factory=HubSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
@@ -70,13 +72,15 @@ class Settings(BaseModel):
     def pipeline(self) -> PipelineSettings:
         """Return what the workers need of it."""
         provenance = {"settings": self.as_toml(comments=False), "version": braggwatch.__version__}
-        return PipelineSettings(detector=self.detector, chain=self.chain, stages=self.stages, provenance=provenance)
+        return PipelineSettings(
+            detector=self.detector, groups=self.groups, chain=self.chain, stages=self.stages, provenance=provenance
+        )
 
     def as_toml(self, *, comments: bool = True) -> str:
         """Write the complete settings in force, defaults included, with a sentence and a unit for each."""
         blocks = [
             _table(name, getattr(self, name), comments)
-            for name in ("experiment", "source", "detector", "chain", "hub", "engine", "feed", "merge")
+            for name in ("experiment", "source", "detector", "groups", "chain", "hub", "engine", "feed", "merge")
         ]
         for spec in PipelineSettings(chain=self.chain, stages=self.stages).stage_specs():
             blocks.append(_table(spec.name, spec.settings, comments))
@@ -176,5 +180,14 @@ def _table(name: str, settings: BaseModel | dict[str, Any], comments: bool) -> s
         field = fields[key]
         if comments and field.description:
             lines += textwrap.wrap(field.description, 100, initial_indent="# ", subsequent_indent="# ")
-        lines.append(f"# {key} =" if values[key] is None else tomli_w.dumps({key: values[key]}).strip())
+        lines.append(f"# {key} =" if values[key] is None else f"{key} = {_inline(values[key])}")
     return "\n".join([*lines, ""])
+
+
+def _inline(value: Any) -> str:
+    """Return a value as TOML that needs no table of its own."""
+    if isinstance(value, dict):
+        return (
+            f"{{ {', '.join(tomli_w.dumps({key: item}).strip() for key, item in value.items())} }}" if value else "{}"
+        )
+    return tomli_w.dumps({"value": value}).strip().removeprefix("value = ")

@@ -195,6 +195,7 @@ def describe(shot: Shot, worker: str) -> Result:
         series=shot.series.key,
         number=shot.number,
         state=hit if shot.is_hit else State.BLANK,
+        group=shot.group,
         worker=worker,
         pixels_changed=shot.pixels_changed,
         n_peaks=len(peaks),

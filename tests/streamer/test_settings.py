@@ -147,3 +147,9 @@ def test_an_override_of_what_is_no_table_is_said(tmp_path: Path) -> None:
     file.write_text("hub = 3")
     with pytest.raises(SettingsError, match="hub: expected a table of settings, found 3"):
         load_settings(file, ["hub.credits=2"])
+
+
+def test_names_of_groups_read_back_as_they_were() -> None:
+    document = {"groups": {"by": "laser_1", "names": {"0": 'dark "one"', "1": "pumped"}}}
+    settings = parse_settings(document)
+    assert parse_settings(tomllib.loads(settings.as_toml())).groups == settings.groups
