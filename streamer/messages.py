@@ -28,6 +28,8 @@ class State(enum.StrEnum):
     """It arrived malformed."""
     DROPPED = "dropped"
     """Given up under overload, by the policy in the settings."""
+    SKIPPED = "skipped"
+    """Left out unseen: [select] in the settings keeps only shots of another laser state."""
     BLANK = "blank"
     HIT = "hit"
     """A hit without a lattice."""

@@ -259,6 +259,7 @@ _FATES = {
     State.MISSED: "never arrived from the detector",
     State.REFUSED: "was refused, because it arrived malformed",
     State.DROPPED: "was dropped under overload",
+    State.SKIPPED: "was left out unseen, as [select] in the settings had it",
     State.FAILED: "failed",
     State.QUARANTINED: "killed two workers and was set aside",
 }

@@ -23,6 +23,7 @@ STATE_CODES: dict[State, int] = {
     State.INDEXED: 6,
     State.FAILED: 7,
     State.QUARANTINED: 8,
+    State.SKIPPED: 9,
 }
 """How states are written; also in the table `states`, so that the file explains itself."""
 

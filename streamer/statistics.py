@@ -98,7 +98,7 @@ class Statistics:
             self._remember(result, now)
 
     def lost(self, state: State, n: int, now: float) -> None:
-        """Count n frames that ended without a result: missed, refused, dropped or quarantined."""
+        """Count n frames that ended without a result: missed, refused, dropped, skipped or quarantined."""
         if now >= self._slot.end:
             self._turn(now)
         self._slot.counts[state] += n

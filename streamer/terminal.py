@@ -155,7 +155,8 @@ def summary(finished: Finished, *, sent: int | None = None) -> list[str]:
 
 def _frames(ledger: Ledger, sent: int | None) -> list[str]:
     received = ledger.total - ledger.counts.get(State.MISSED, 0)
-    rows = [("sent", sent), ("received", received), *((state.value, ledger.counts.get(state, 0)) for state in State)]
+    ends = ((state.value, ledger.counts.get(state, 0)) for state in State)
+    rows = [("sent", sent), ("received", received), *((name, n) for name, n in ends if n or name != State.SKIPPED)]
     if ledger.waiting or ledger.working:
         rows += [("waiting", ledger.waiting), ("working", ledger.working)]
     said = {"sent": "sent by detector", "hit": "hit, not indexed"}

@@ -26,6 +26,7 @@ STATE_STYLES: dict[State, str] = {
     State.INDEXED: INDEXED,
     State.HIT: HIT,
     State.BLANK: QUIET,
+    State.SKIPPED: QUIET,
     State.FAILED: ALARM,
     State.MISSED: ALARM,
     State.DROPPED: ALARM,
@@ -108,7 +109,7 @@ def screen(view: View, height: int) -> RenderableType:
         return Group(
             _strip(view), Text(f" Waiting for a processor on {plain(view.address)}", QUIET), *_warnings(view, 3)
         )
-    free = max(height - _FIXED_ROWS, 2)
+    free = max(height - _FIXED_ROWS - bool(status.totals.counts.get(State.SKIPPED)), 2)
     warnings = _warnings(view, max(free // 3, 1))
     merge = _merge(view, free - len(warnings) - 8)
     workers = _workers(status, free - len(warnings) - len(merge) - 8)
@@ -233,6 +234,8 @@ def _ledger(status: Status, style: str) -> list[Text]:
             line.append(f" {_SAID.get(state, state.value):<11}", style or (STATE_STYLES[state] if n else QUIET))
             line.append(f"{count(n):>7}", style)
         lines.append(line)
+    if skipped := ledger.counts.get(State.SKIPPED, 0):
+        lines.append(_line((f" {State.SKIPPED:<11}", style or QUIET), (f"{count(skipped):>7}", style)))
     lines.append(
         _line(
             (" waiting    ", QUIET),

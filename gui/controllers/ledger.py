@@ -15,6 +15,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     State.INDEXED: ("indexed", "indexed", "Hits in which at least one lattice was found. A click opens the newest."),
     State.HIT: ("hit, not indexed", "hit", "Hits without a lattice. A click opens the newest."),
     State.BLANK: ("blank", "quiet", "Frames with too few spots for a hit."),
+    State.SKIPPED: ("skipped", "quiet", "Frames left out unseen, because [select] in the settings keeps only others."),
     State.MISSED: ("missed", "alarm", "Frames that the detector never sent to the processor."),
     State.DROPPED: ("dropped", "alarm", "Frames given up because the processor could not keep up."),
     State.REFUSED: ("refused", "alarm", "Frames that arrived malformed."),

@@ -27,7 +27,7 @@ from braggwatch.streamer.statistics import wilson
 T0 = 1.75e9
 COUNTS = {
     "missed": 3, "refused": 0, "dropped": 12, "blank": 34_562, "hit": 1_412, "indexed": 3_480, "failed": 1,
-    "quarantined": 0, "waiting": 21, "working": 4,
+    "quarantined": 0, "skipped": 0, "waiting": 21, "working": 4,
 }  # fmt: skip
 TOTAL = sum(COUNTS.values())
 

@@ -15,6 +15,14 @@ def ledger_of(numbers: list[int], state: str = WAITING, **options: int | bool) -
     return ledger
 
 
+def test_a_frame_left_out_unseen_is_in_a_state_of_its_own() -> None:
+    ledger = SeriesLedger("1", n_frames=2)
+    ledger.move(0, State.SKIPPED)
+    ledger.move(1, WAITING)
+    assert ledger.counts().states[State.SKIPPED] == 1 and ledger.counts().adds_up
+    assert ledger.accepts(0) == "frame 0 has arrived before: it is skipped"
+
+
 def test_a_new_ledger_is_empty_and_adds_up() -> None:
     counts = SeriesLedger("s").counts()
     assert counts.total == 0

@@ -250,6 +250,15 @@ def test_the_summary_adds_up_before_the_eyes_of_the_reader() -> None:
     )
 
 
+def test_frames_left_out_unseen_are_a_line_of_the_ledger_where_there_are_any() -> None:
+    ledger = Ledger(counts={State.SKIPPED: 700, State.BLANK: 290, State.HIT: 10}, total=1000)
+    text = "\n".join(summary(Finished(time=1.7e9, totals=ledger))).replace("\u2009", "")
+    assert "  skipped                 700\n" in text and "1000  = 1000 frames of the series ✓" in text
+    shown = drawn(changed(totals=ledger))
+    assert " skipped        700" in shown and len(shown.splitlines()) <= 24
+    assert "skipped" not in drawn(VIEW)
+
+
 def test_the_summary_has_the_merge_by_shell() -> None:
     text = "\n".join(summary(Finished(time=1.7e9, totals=LEDGER, merging=MERGING))).replace("\u2009", "")
     assert "merged             1204 crystals · 97.1 % complete to 2.10 Å · CC1/2 0.91 (outer 0.43)" in text
