@@ -2,7 +2,8 @@
 
 A thread of its own answers, through connections of its own, so that nobody's curiosity delays the processing. On the
 wire, a ROUTER socket takes two parts, a token of at most 32 bytes that the viewer chooses and a request
-(`archive_messages`; msgpack), and answers with three: the token, the answer, and for a `Shot` the packed pixels.
+(`archive_messages`; msgpack), and answers with three: the token, the answer, and for a `Shot` or a `Map` the packed
+pixels.
 """
 
 import threading
@@ -14,6 +15,8 @@ import zmq
 from braggwatch.processing.closing import Closing
 from braggwatch.streamer.archive_desk import ArchiveDesk
 from braggwatch.streamer.archive_messages import MAX_OUT, Answer, Refusal, Shot
+from braggwatch.streamer.calibration_maps import CalibrationMaps
+from braggwatch.streamer.map_messages import Map
 
 MAX_REQUEST_BYTES = 65536
 MAX_TOKEN_BYTES = 32
@@ -32,12 +35,13 @@ TURN_MS = 200
 class Archive(Closing):
     """Answers viewers from a thread of its own until it is closed."""
 
-    def __init__(self, record: Path, feed: str) -> None:
+    def __init__(self, record: Path, feed: str, maps: CalibrationMaps | None = None) -> None:
         """Bind beside the feed's address: where that is TCP to the second port after it, or, if it is taken, to any.
 
-        The record need not exist before the first question. Raises OSError (zmq.ZMQError) where nothing can be bound.
+        The record need not exist before the first question; `maps` are those of the processor, without one the desk
+        has its own. Raises OSError (zmq.ZMQError) where nothing can be bound.
         """
-        self.desk = ArchiveDesk(record)
+        self.desk = ArchiveDesk(record, maps or CalibrationMaps())
         """Where the owner of the archive may look things up too."""
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
@@ -83,6 +87,8 @@ class Archive(Closing):
         if isinstance(answer, Shot) and answer.image is not None:
             payload = answer.image.payload
             answer = msgspec.structs.replace(answer, image=msgspec.structs.replace(answer.image, payload=b""))
+        elif isinstance(answer, Map):
+            payload, answer = answer.payload, msgspec.structs.replace(answer, payload=b"")
         # A ROUTER socket never waits: it drops what is for a viewer that has gone or does not take its answers.
         self._router.send_multipart(
             [viewer, token, msgspec.msgpack.encode(answer), payload], copy=len(payload) < COPIED_BYTES

@@ -14,6 +14,7 @@ from braggwatch.processing.closing import Closing
 from braggwatch.processing.frame import image_nbytes
 from braggwatch.streamer.archive_messages import MAX_OUT, Answer, Refusal, Request, Shot, ShotWanted
 from braggwatch.streamer.feed_client import notice_dead_connections, snapshot_address
+from braggwatch.streamer.map_messages import Map
 from braggwatch.streamer.messages import unpack_peaks
 from braggwatch.streamer.picture_messages import MAX_PIXELS, ShotImage
 
@@ -25,6 +26,8 @@ MAX_WAITING = 64
 """Further questions that may wait."""
 MAX_SHOTS_WAITING = 16
 """Shots among them; of more, the one wanted first is given up."""
+MAX_STAGES = 8
+"""Gain stages that are believed of a detector."""
 ASK_AGAIN_S = 8.0
 GIVE_UP_S = 20.0
 
@@ -196,6 +199,9 @@ def _decoded(parts: list[bytes]) -> Answer:
             image = msgspec.structs.replace(answer.image, payload=parts[1])
             check_shot(image)
             answer = msgspec.structs.replace(answer, image=image)
+        elif isinstance(answer, Map):
+            answer = msgspec.structs.replace(answer, payload=parts[1])
+            check_map(answer)
     except _UNDECODABLE as error:
         return Refusal(f"the archive sent an answer that makes no sense: {str(error)[:200]}")
     return answer
@@ -204,12 +210,28 @@ def _decoded(parts: list[bytes]) -> Answer:
 def check_shot(image: ShotImage) -> None:
     """Raise ValueError or TypeError where a shot, of the archive or of the feed, cannot be what it says it is."""
     unpack_peaks(image.result.peaks)
-    n_packed = len(image.payload)
-    if not n_packed:
+    if image.payload:
+        _check_pixels(image.shape, image.dtype, len(image.payload))
+
+
+def check_map(found: Map) -> None:
+    """Raise ValueError or TypeError where a map cannot be what it says it is."""
+    if not found.payload:
+        if not found.problem:
+            raise ValueError("a map without pixels, and without a reason")
         return
-    (height, width), dtype = image.shape, np.dtype(image.dtype)
+    expected = "uint8" if found.kind == "mask" else "float32"
+    if found.dtype != expected:
+        raise ValueError(f"a {found.kind} of {found.dtype}, expected {expected}")
+    if not 0 <= found.stage < max(found.n_stages, 1) <= MAX_STAGES:
+        raise ValueError(f"gain stage {found.stage} of {found.n_stages}")
+    _check_pixels(found.shape, found.dtype, len(found.payload))
+
+
+def _check_pixels(shape: tuple[int, int], kind: str, n_packed: int) -> None:
+    (height, width), dtype = shape, np.dtype(kind)
     if min(height, width) < 1 or height * width > MAX_PIXELS or dtype.kind not in "iuf":
-        raise ValueError(f"an image of {height} × {width} pixels {image.dtype}")
-    n_bytes = image_nbytes(image.shape, image.dtype)
+        raise ValueError(f"an image of {height} × {width} pixels {kind}")
+    n_bytes = image_nbytes(shape, kind)
     if n_packed > n_bytes + n_bytes // 2 + 4096:
         raise ValueError(f"{n_packed} bytes of packed pixels for an image of {n_bytes}")

@@ -22,7 +22,9 @@ from braggwatch.streamer.archive_messages import (
     Tagged,
     TagWanted,
 )
+from braggwatch.streamer.calibration_maps import CalibrationMaps
 from braggwatch.streamer.dumped_pixels import ENCODING, DumpedPixels, Pixels
+from braggwatch.streamer.map_messages import MapWanted
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.picture_messages import ImageKind, ShotImage
 from braggwatch.streamer.record_reader import RecordedShot, RecordReader
@@ -39,7 +41,8 @@ _KINDS: dict[State, ImageKind] = {State.BLANK: "blank", State.HIT: "hit", State.
 class ArchiveDesk:
     """Finds the answers, one at a time; may be used from any thread."""
 
-    def __init__(self, record: Path) -> None:
+    def __init__(self, record: Path, maps: CalibrationMaps) -> None:
+        self.maps = maps
         self._record = record
         self._lock = threading.Lock()
         self._reader: RecordReader | None = None
@@ -71,6 +74,8 @@ class ArchiveDesk:
 
     def find(self, request: Request) -> Answer:
         """Return the answer; raises RecordError, sqlite3.Error and OverflowError."""
+        if isinstance(request, MapWanted):
+            return self.maps.find(request)
         with self._lock:
             if self._reader is None:
                 self._reader = RecordReader(self._record)

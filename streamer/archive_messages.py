@@ -2,6 +2,7 @@
 
 import msgspec
 
+from braggwatch.streamer.map_messages import Map, MapWanted
 from braggwatch.streamer.messages import CrystalFound, Dumped, State
 from braggwatch.streamer.picture_messages import ShotImage
 
@@ -126,5 +127,5 @@ class Refusal(msgspec.Struct, frozen=True, tag="refusal"):
     problem: str
 
 
-Request = HitsWanted | ShotWanted | SpotsWanted | TagWanted
-Answer = Hits | Shot | ShotsFound | Tagged | Refusal
+Request = HitsWanted | ShotWanted | SpotsWanted | TagWanted | MapWanted
+Answer = Hits | Shot | ShotsFound | Tagged | Map | Refusal

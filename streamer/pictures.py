@@ -20,6 +20,7 @@ from braggwatch.processing.detector import Detector
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.streamer.album import Album
+from braggwatch.streamer.calibration_maps import CalibrationMaps
 from braggwatch.streamer.messages import PEAK, Result, State
 from braggwatch.streamer.picture_messages import Geometry, Peakogram, Powder
 
@@ -65,6 +66,8 @@ class Pictures(Closing):
     def __init__(self, settings: DetectorSettings) -> None:
         """Start the thread; `settings` say where the pixels are, together with each series' header."""
         self._settings = settings
+        self.maps = CalibrationMaps(settings)
+        """Of what images are corrected by, for whoever answers viewers."""
         self._series: Series | None = None
         self._n_hits = self._n_frames = 0
         self._next_hit = self._next_frame = 0.0
@@ -88,6 +91,7 @@ class Pictures(Closing):
     def series_began(self, series: Series) -> None:
         """Look at a series, which has begun or whose header came late; one of another geometry begins new pictures."""
         self._series = series
+        self.maps.know(series)
         self._begun.append(_Begun(series, self._settings, self._n_hits, self._n_frames))
 
     def detector_changed(self, settings: DetectorSettings) -> None:
@@ -95,6 +99,7 @@ class Pictures(Closing):
         if settings == self._settings:
             return
         self._settings = settings
+        self.maps.describe(settings)
         if self._series is not None:
             self.series_began(self._series)
 

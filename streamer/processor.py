@@ -58,8 +58,8 @@ class Processor:
         with ExitStack() as stack:
             feed = stack.enter_context(Feed(settings.feed.address))
             record = stack.enter_context(Record(settings.experiment.record))
-            feed.archive_address = stack.enter_context(Archive(record.path, feed.address)).address
             pictures = stack.enter_context(Pictures(settings.detector))
+            feed.archive_address = stack.enter_context(Archive(record.path, feed.address, pictures.maps)).address
             statistics = Statistics(time.time(), settings.feed.window)
             images = ShotImages(settings.feed.images_per_s)
             merge = stack.enter_context(LiveMerge())

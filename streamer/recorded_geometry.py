@@ -14,6 +14,7 @@ from braggwatch.processing.image_files.error import ImageFileError
 from braggwatch.streamer.archive_desk import ArchiveDesk
 from braggwatch.streamer.record_summary import RecordedRun
 
+_ARRAYS = ("mask", "dark", "noise", "gain_map", "stage_pedestals", "stage_gains")
 _FILES = """
 SELECT DISTINCT path FROM files WHERE id IN (SELECT file FROM images WHERE run = ? ORDER BY number DESC LIMIT 100)
 """
@@ -55,17 +56,26 @@ def _dumped(
     return None
 
 
-def _described(run: RecordedRun, settings: dict[str, Any], beside: Path) -> Detector:
+def recorded_settings(settings: dict[str, Any], beside: Path) -> DetectorSettings:
+    """Return the table ``[detector]`` of a record, its files where they were, or else in the folder `beside`.
+
+    Raises ValueError where it makes no sense.
+    """
     found = dict(settings)
     if isinstance(geometry := settings.get("geometry"), str):
         found["geometry"] = _found(geometry, beside)
-    if isinstance(mask := settings.get("mask"), str):
-        path, colon, dataset = mask.rpartition(":/")
-        found["mask"] = f"{_found(path, beside)}{colon}{dataset}" if colon else str(_found(mask, beside))
+    for key in _ARRAYS:
+        if isinstance(source := settings.get(key), str):
+            path, colon, dataset = source.rpartition(":/")
+            found[key] = f"{_found(path, beside)}{colon}{dataset}" if colon else str(_found(source, beside))
     try:
-        return DetectorSettings.model_validate(found).detector(run.series)
+        return DetectorSettings.model_validate(found)
     except ValidationError as error:
         raise ValueError(f"its [detector] settings make no sense: {error}") from None
+
+
+def _described(run: RecordedRun, settings: dict[str, Any], beside: Path) -> Detector:
+    return recorded_settings(settings, beside).detector(run.series)
 
 
 def _found(path: str, beside: Path) -> Path:

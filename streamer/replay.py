@@ -24,6 +24,7 @@ from braggwatch.streamer.picture_messages import SettingsInForce, ShotImage
 from braggwatch.streamer.record_reader import open_read_only
 from braggwatch.streamer.record_schema import RecordError
 from braggwatch.streamer.record_summary import RecordSummary, read_summary, span_of
+from braggwatch.streamer.recorded_geometry import recorded_settings
 from braggwatch.streamer.recorded_merge import read_merge
 from braggwatch.streamer.replayed_pictures import ReplayedPictures
 from braggwatch.streamer.replayed_shots import last_images, last_shots, newest_hits
@@ -136,17 +137,29 @@ class RecordFeed(Closing):
         merging = read_merge(self._connection)
         if merging is not None:
             self._feed.publish(merging)
+        self._tell_maps()
         self._hits = newest_hits(self._connection, self._desk)
         self._feed.publish(last_shots(self._connection, self._hits))
+
+    def _tell_maps(self) -> None:
+        """Let dark, noise, gain and mask be read from the files that the settings name, where these are still there."""
+        maps = self._desk.maps
+        try:
+            maps.describe(recorded_settings(self._detector_table(), self._path.absolute().parent))
+        except ValueError as error:
+            maps.describe(None, f"the record does not say: {error}")
+        for run in self._summary.runs:
+            maps.know(run.series)
+
+    def _detector_table(self) -> dict[str, Any]:
+        table = self._settings.get("detector")
+        return table if isinstance(table, dict) else {}
 
     def _read_pictures(self) -> str:
         problem = ""
         if self._summary.runs:
-            detector = self._settings.get("detector")
             try:
-                geometry = self._pictures.begin(
-                    self._summary.runs, detector if isinstance(detector, dict) else {}, self._detector_since
-                )
+                geometry = self._pictures.begin(self._summary.runs, self._detector_table(), self._detector_since)
                 self._feed.publish(geometry)
             except ValueError as error:
                 problem = f"it is not known where the pixels are: {error}"
