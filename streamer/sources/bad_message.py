@@ -8,6 +8,9 @@ from braggwatch.processing.frame import image_nbytes
 LARGEST_NUMBER = 2**53
 """Series and frame numbers lie below this, so that every language that reads our results can hold them."""
 
+MOST_CODES = 64
+"""How long a list of integers may be that comes with a frame."""
+
 
 class BadMessageError(Exception):
     """A message that cannot be used: `kind` is a short stable name to count by, the text says the rest in one line."""
@@ -67,14 +70,26 @@ def pair(first: float | None, second: float | None) -> tuple[float, float] | Non
 
 
 def scalars(value: Any) -> dict[str, float | int | str]:
-    """Return the numbers and short strings of a mapping, at most 100; no values for anything else."""
+    """Return what can be told shots apart by in a mapping of at most 100 items; no values for anything else.
+
+    These are numbers, short strings, True and False as 1 and 0, and short lists of integers, such as event codes, as
+    their numbers with blanks between them.
+    """
     if not isinstance(value, dict) or len(value) > 100:
         return {}
-    return {
-        key: item
-        for key, item in value.items()
-        if text(key) and ((isinstance(item, str) and text(item) == item) or finite(item) is not None)
-    }
+    kept = ((key, _scalar(item)) for key, item in value.items() if text(key))
+    return {key: item for key, item in kept if item is not None}
+
+
+def _scalar(value: Any) -> float | int | str | None:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return value if text(value) == value else None
+    if isinstance(value, list):
+        whole = len(value) <= MOST_CODES and all(type(n) is int and abs(n) < 2**63 for n in value)
+        return " ".join(map(str, value)) if whole else None
+    return value if finite(value) is not None else None
 
 
 def _short(value: Any) -> str:

@@ -101,9 +101,10 @@ def test_encodings_are_told_by_their_name_and_first_bytes(
 
 def test_scalars_of_an_images_appendix_go_with_the_frame() -> None:
     times = part(htype="dconfig-1.0", start_time=0)
-    assert decoded_image(image(bytes(12), times, part(laser="on", energy=0.5, list=[1]))).values == {
+    assert decoded_image(image(bytes(12), times, part(laser="on", energy=0.5, codes=[40, 183], list=[[1]]))).values == {
         "laser": "on",
         "energy": 0.5,
+        "codes": "40 183",
     }
     assert decoded_image(image(bytes(12), times, b"\xff any bytes")).values == {}
 

@@ -100,9 +100,15 @@ def test_a_senseless_time_does_not_cost_the_frame(time: Any) -> None:
 
 def test_values_of_the_user_go_with_the_frame() -> None:
     found = decoded_image(
-        image(user_data={"pulse_energy": 1.5e-3, "laser": "on", "n": 3, "list": [1], "long": "x" * 999})
+        image(user_data={"pulse_energy": 1.5e-3, "laser": "on", "n": 3, "open": True, "list": [[1]], "long": "x" * 999})
     )
-    assert found.values == {"pulse_energy": 1.5e-3, "laser": "on", "n": 3}
+    assert found.values == {"pulse_energy": 1.5e-3, "laser": "on", "n": 3, "open": 1}
+
+
+def test_event_codes_go_with_the_frame_as_text() -> None:
+    data = {"codes": [40, -183], "none": [], "many": list(range(65)), "mixed": [1, "2"], "parts": [1.5], "big": [2**63]}
+    assert decoded_image(image(user_data=data)).values == {"codes": "40 -183", "none": ""}
+    assert decoded_image(image(user_data={"most": [0] * 64})).values == {"most": " ".join(["0"] * 64)}
 
 
 def test_the_first_threshold_is_taken_unless_another_is_wanted() -> None:
