@@ -12,10 +12,10 @@ from scipy.sparse import csr_array
 from braggwatch.processing import merging_kernels as kernels
 from braggwatch.processing.ambiguity import MAX_COPIES, Clustering, Setting, cluster, settings_of
 from braggwatch.processing.asymmetric_unit import AsymmetricUnit, look_up
-from braggwatch.processing.merge_statistics import MergeStatistics, shell_edges, statistics
-from braggwatch.processing.merged_reflections import MergedReflections
+from braggwatch.processing.merge import Merge
 from braggwatch.processing.merging_outliers import OutlierTest
-from braggwatch.processing.merging_sums import LEAST_START, MergingSums, Observations, Scaling
+from braggwatch.processing.merging_sums import LEAST_START, Observations, Scaling
+from braggwatch.processing.shot_groups import MAX_GROUPS, OTHERS
 from braggwatch.processing.unit_cell import UnitCell
 
 F64 = NDArray[np.float64]
@@ -28,6 +28,8 @@ CLEAR = 0.95
 """Settings are clear when two halves of the crystals agree on so many of them."""
 LEAST_PARTIALITY = 0.2
 """Where partialities count, reflections of less are left out: the model says too little of them."""
+MAX_GROUP_ROWS = 20_000_000
+"""Reflections of all groups together, 104 bytes each: of cells with very many of them fewer groups are told apart."""
 _CYCLES = 3
 _FEWEST_CLUSTERED = 8
 _B_MEMORY = 50
@@ -80,7 +82,7 @@ class MergedCrystal:
     """Which of `Merger.settings` its indices were brought from."""
 
 
-class Merger:
+class Merger(Merge):
     """Merges crystals of one kind as they come.
 
     Reflections that the Laue group makes equal are one. Each crystal is scaled against the running reference, which is
@@ -95,6 +97,12 @@ class Merger:
 
     Where the lattice has more symmetry than the intensities, the first crystals' settings are told by clustering (see
     `ambiguity.cluster`) and every later one's by its correlation with the reference.
+
+    Crystals may belong to groups, with the laser on and off, say, whose intensities are to be subtracted in the end.
+    Setting and scale of a crystal, and whether it is left out, are told against the merge of all; with these it is
+    added to its group's merge too. So all groups are in one setting and, as a typical crystal of either gives the same
+    total, on one scale. Single observations are rejected by the spread in the group: a reflection that is much stronger
+    in a small group is no outlier there.
     """
 
     def __init__(
@@ -108,8 +116,9 @@ class Merger:
     ) -> None:
         """Get ready for crystals of a cell, whose space group counts, to `d_min` in Angstrom.
 
-        `n_shells`: of the statistics, 1 to 100. Takes about 140 bytes a unique reflection and 4 a Miller index. Raises
-        ValueError for values that make no sense and where the reflections are too many (see `AsymmetricUnit`).
+        `n_shells`: of the statistics, 1 to 100. Takes about 140 bytes a unique reflection, 104 more for each group, and
+        4 a Miller index. Raises ValueError for values that make no sense and where the reflections are too many (see
+        `AsymmetricUnit`).
         """
         if not 1 <= n_shells <= 100:
             raise ValueError(f"expected 1 to 100 shells, found {n_shells}")
@@ -118,27 +127,22 @@ class Merger:
         if weighting not in ("mean", "partiality"):
             raise ValueError(f"expected weighting mean or partiality, found {weighting!r}")
         self.cell = cell
-        self.unit = AsymmetricUnit(cell, d_min)
-        if not len(self.unit):
+        unit = AsymmetricUnit(cell, d_min)
+        if not len(unit):
             raise ValueError(f"the cell {cell.parameters} has no reflections to {d_min} A: choose a smaller d_min")
-        self.n_shells = n_shells
+        super().__init__(unit, n_shells, scaling)
         self.settings: tuple[Setting, ...] = settings_of(cell)
         """Those that a crystal may come in; more than one where indexing is ambiguous."""
         self._scaling, self._weighting = scaling, weighting
-        self._sums = MergingSums(self.unit, scaling)
+        self._groups: dict[str, Merge] = {}
+        self._most_groups = min(MAX_GROUPS, max(2, MAX_GROUP_ROWS // len(unit)))
         needs_start_up = scaling != "none" or len(self.settings) > 1
-        self._kept: list[Observations] | None = [] if needs_start_up else None
+        self._kept: list[tuple[Observations, Merge | None]] | None = [] if needs_start_up else None
         self._next_start = START_UP
         self._outliers = OutlierTest()
         self._usual_b = 0.0
-        self.n_crystals = 0
-        """Crystals merged."""
-        self.n_outliers = 0
         self.n_empty = 0
         """Crystals without a reflection that could be used."""
-        self.n_rejected = 0
-        """Observations left out as outliers."""
-        self._scales, self._scales2 = 0.0, 0.0
         self.in_setting = np.zeros(len(self.settings), np.int64)
         """How many of the merged crystals came in each setting."""
         self.agreement: float | None = None
@@ -150,26 +154,27 @@ class Merger:
         return self._kept is None
 
     @property
-    def scale_variance(self) -> float:
-        """Variance of the merged crystals' scales relative to their squared mean; 0 while there is none."""
-        if self._scales <= 0.0:
-            return 0.0
-        return max(self.n_crystals * self._scales2 / self._scales**2 - 1.0, 0.0)
+    def groups(self) -> dict[str, Merge]:
+        """The merges of the groups by name, in the order of their names: empty where no crystal was given one.
 
-    @property
-    def counts(self) -> NDArray[np.int32]:
-        """``(2, n)``: how often each reflection of `unit` was observed in each half; a copy."""
-        return self._sums.count.copy()
+        The 16 that come first are told apart (fewer where the reflections are very many), and further ones are
+        together `shot_groups.OTHERS`.
+        """
+        return dict(sorted(self._groups.items()))
 
-    def add(self, reflections: Measured, series: str, number: int) -> MergedCrystal:
-        """Merge one crystal's reflections, flagged ones left out; `series` and frame `number` choose its half."""
+    def add(self, reflections: Measured, series: str, number: int, *, group: str = "") -> MergedCrystal:
+        """Merge one crystal's reflections, flagged ones left out; `series` and frame `number` choose its half.
+
+        `group`: name of the group that it belongs to, empty for none.
+        """
         crystal = self._usable(reflections, half_of(series, number))
         if not len(crystal.intensity):
             self.n_empty += 1
             return MergedCrystal("empty")
+        own = self._group(group)
         if self._kept is not None:
-            self._kept.append(crystal)
-        fate = self._merge(crystal)
+            self._kept.append((crystal, own))
+        fate = self._merge(crystal, own)
         if self._kept is not None and len(self._kept) >= self._next_start:
             self._settle(last=2 * len(self._kept) > self._most_kept)
         return fate
@@ -179,35 +184,14 @@ class Merger:
         if self._kept is not None and len(self._kept):
             self._settle(last=True)
 
-    def statistics(self, d_min: float | None = None) -> MergeStatistics:
-        """Return the statistics to `d_min`, Angstrom, in shells of one volume; left out: to that of the merge.
-
-        Raises ValueError where that is below the merge's, or leaves no reflection.
-        """
-        d_min = self.unit.d_min if d_min is None else d_min
-        inverse_d = self.unit.inverse_d
-        if not self.unit.d_min <= d_min < 1.0 / inverse_d[0]:
-            raise ValueError(
-                f"expected d_min from {self.unit.d_min:.2f} A, the merge's, to {1 / inverse_d[0]:.1f} A, found {d_min}"
-            )
-        intensity, sigma, _ = self._sums.joined()
-        return statistics(
-            inverse_d,
-            shell_edges(inverse_d, self.n_shells, d_min),
-            (self._sums.count, self._sums.mean),
-            (intensity, sigma),
-            (self.n_crystals, self.n_outliers),
-        )
-
-    def merged(self) -> MergedReflections:
-        """Return the merged intensities of all reflections observed so far."""
-        intensity, sigma, number = self._sums.joined()
-        seen = number > 0
-        half = np.where(self._sums.count > 0, self._sums.mean, np.nan)
-        return MergedReflections(
-            self.cell, self.unit.hkl[seen], intensity[seen], sigma[seen], number[seen], half[:, seen],
-            self._sums.count[:, seen],
-        )  # fmt: skip
+    def _group(self, name: str) -> Merge | None:
+        if not name:
+            return None
+        if name not in self._groups:
+            if len(self._groups.keys() - {OTHERS}) >= self._most_groups:
+                name = OTHERS
+            self._groups.setdefault(name, Merge(self.unit, self.n_shells, self._scaling))
+        return self._groups[name]
 
     def _usable(self, reflections: Measured, half: int) -> Observations:
         n = len(reflections)
@@ -227,38 +211,42 @@ class Merger:
             reflections.sigma[chosen].astype(float), partiality,
         )  # fmt: skip
 
-    def _merge(self, crystal: Observations) -> MergedCrystal:
+    def _merge(self, crystal: Observations, group: Merge | None) -> MergedCrystal:
         """Merge a crystal against all before it."""
         setting, correlation, n_effective = self._best_setting(crystal)
-        scale, b = self._sums.fit_scale(crystal, setting)
+        scale, b = self.sums.fit_scale(crystal, setting)
         b -= self._usual_b
         if self.is_settled and self._outliers.is_outlier(correlation, n_effective):
             self.n_outliers += 1
+            if group is not None:
+                group.n_outliers += 1
             return MergedCrystal("outlier", scale=scale, correlation=_known(correlation), setting=setting)
-        used, rejected = self._sums.add(crystal, setting, scale, b)
-        self._count(setting, rejected, scale)
+        used, rejected = self._put_into_both(crystal, group, setting, scale, b)
         # only differences of B can be told: without this the reference's would drift
         self._usual_b += b / min(self.n_crystals, _B_MEMORY)
         with_b = self._scaling == "scale_and_b"
         return MergedCrystal("merged", used, rejected, scale, b if with_b else None, _known(correlation), setting)
 
-    def _count(self, setting: int, rejected: int, scale: float) -> None:
-        self.n_crystals += 1
-        self._scales += scale
-        self._scales2 += scale * scale
+    def _put_into_both(
+        self, crystal: Observations, group: Merge | None, setting: int, scale: float, b: float
+    ) -> tuple[int, int]:
         self.in_setting[setting] += 1
-        self.n_rejected += rejected
+        if group is not None:
+            group.put(crystal, setting, scale, b)
+        return self.put(crystal, setting, scale, b)
 
-    def _forget_counts(self) -> None:
-        self.n_crystals = self.n_outliers = self.n_rejected = 0
-        self._scales = self._scales2 = 0.0
+    def begin_anew(self) -> None:
+        """Forget what was merged, of the groups too."""
+        super().begin_anew()
         self.in_setting[:] = 0
+        for group in self._groups.values():
+            group.begin_anew()
 
     def _best_setting(self, crystal: Observations) -> tuple[int, float, float]:
         """Return the setting that agrees best with the reference, its correlation, and of how many reflections."""
         best = 0, math.nan, 0.0
         for setting in range(len(self.settings)):
-            correlation, n_effective = self._sums.correlation(crystal, setting)
+            correlation, n_effective = self.sums.correlation(crystal, setting)
             if math.isfinite(correlation) and not correlation <= best[1]:
                 best = setting, correlation, n_effective
         return best
@@ -272,25 +260,23 @@ class Merger:
     def _settle(self, *, last: bool) -> None:
         """Sort and scale the kept crystals among each other, and put the result in place of what was merged so far."""
         assert self._kept is not None
-        crystals = self._kept
+        crystals = [crystal for crystal, _ in self._kept]
+        groups = [group for _, group in self._kept]
         choice = [0] * len(crystals)
         if len(self.settings) > 1 and len(crystals) >= _FEWEST_CLUSTERED:
             found = self._clustered(crystals)
             choice, self.agreement = found.choice.tolist(), found.agreement
             last = last or found.agreement >= CLEAR
-        sums = self._sums
         for cycle in range(1 if self._scaling == "none" else _CYCLES):
             if cycle == 0:
                 fits = [(k, 0.0) for k in self._total_scales(crystals, choice)]
             else:
-                fits = [sums.fit_scale(*known) for known in zip(crystals, choice, strict=True)]
-            sums = sums.emptied()
-            self._forget_counts()
+                fits = [self.sums.fit_scale(*known) for known in zip(crystals, choice, strict=True)]
+            self.begin_anew()
             middle, middle_b = np.median(fits, axis=0).tolist()
-            for crystal, setting, (k, b) in zip(crystals, choice, fits, strict=True):
-                _, rejected = sums.add(crystal, setting, k / middle, b - middle_b)
-                self._count(setting, rejected, k / middle)
-        self._sums, self._usual_b = sums, 0.0
+            for crystal, group, setting, (k, b) in zip(crystals, groups, choice, fits, strict=True):
+                self._put_into_both(crystal, group, setting, k / middle, b - middle_b)
+        self._usual_b = 0.0
         self._next_start = min(2 * len(crystals), self._most_kept)
         if last:
             self._kept = None
@@ -299,7 +285,7 @@ class Merger:
         """Return each crystal's scale by its total alone, for which its setting need not be known."""
         if self._scaling == "none":
             return [1.0] * len(crystals)
-        found = np.array([self._sums.total_scale(*known) for known in zip(crystals, choice, strict=True)])
+        found = np.array([self.sums.total_scale(*known) for known in zip(crystals, choice, strict=True)])
         middle = float(np.median(found))
         if not middle > 0.0:
             return [1.0] * len(crystals)
@@ -312,7 +298,7 @@ class Merger:
         for setting in range(len(self.settings)):
             values = np.empty(starts[-1])
             for crystal, start, k in zip(crystals, starts[:-1], scales, strict=True):
-                self._sums.deviations(crystal, setting, k, values[start : start + len(crystal.intensity)])
+                self.sums.deviations(crystal, setting, k, values[start : start + len(crystal.intensity)])
             index = np.maximum(np.concatenate([crystal.index[setting] for crystal in crystals]), 0)
             copies.append(csr_array((values, index, starts), shape=(len(crystals), len(self.unit))))
         return cluster(copies)
