@@ -1,13 +1,18 @@
 """What a decoder raises for a message that cannot be used, and the checks that several protocols share."""
 
 import math
+from contextlib import suppress
 from typing import Any
+
+import msgspec
 
 from braggwatch.processing.frame import image_nbytes
 
 LARGEST_NUMBER = 2**53
 """Series and frame numbers lie below this, so that every language that reads our results can hold them."""
 
+LONGEST_JSON = 2**16
+"""Characters of a text with JSON in it that are read."""
 MOST_CODES = 64
 """How long a list of integers may be that comes with a frame."""
 
@@ -70,11 +75,14 @@ def pair(first: float | None, second: float | None) -> tuple[float, float] | Non
 
 
 def scalars(value: Any) -> dict[str, float | int | str]:
-    """Return what can be told shots apart by in a mapping of at most 100 items; no values for anything else.
+    """Return what shots can be told apart by in a mapping, or a JSON text of one, of at most 100 items.
 
-    These are numbers, short strings, True and False as 1 and 0, and short lists of integers, such as event codes, as
+    There are no values in anything else. Taken are numbers, short strings, True and False as 1 and 0, and short lists of integers, such as event codes, as
     their numbers with blanks between them.
     """
+    if isinstance(value, str) and len(value) <= LONGEST_JSON:
+        with suppress(msgspec.DecodeError, RecursionError):
+            value = msgspec.json.decode(value)
     if not isinstance(value, dict) or len(value) > 100:
         return {}
     kept = ((key, _scalar(item)) for key, item in value.items() if text(key))

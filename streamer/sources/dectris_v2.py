@@ -26,6 +26,7 @@ from braggwatch.streamer.sources.cbor_reader import CborError, Tagged, read_cbor
 from braggwatch.streamer.sources.wire import End, Image, Message
 
 DEFAULT_CHANNEL = "threshold_1"
+_PULSE = ("xfel_pulse_id", "xfel_event_code")
 
 
 class DectrisV2Decoder:
@@ -87,7 +88,6 @@ def _image(message: dict[Any, Any], channel: str | None, max_image_bytes: int) -
         _check_payload(array, nbytes)
     except BadMessageError as error:
         raise BadMessageError(error.kind, str(error), series, number) from None
-    user_data = message.get("user_data")
     return Image(
         series=series,
         name=text(message.get("series_unique_id")),
@@ -97,8 +97,18 @@ def _image(message: dict[Any, Any], channel: str | None, max_image_bytes: int) -
         dtype=array.dtype,
         encoding=array.encoding,
         timestamp=_exposure_start(message),
-        values=scalars(user_data) if user_data else {},
+        values=_values(message),
     )
+
+
+def _values(message: dict[Any, Any]) -> dict[str, float | int | str]:
+    """Return what the user sent with an image, as a map or as text in JSON, and Jungfraujoch's own words of the pulse."""
+    user_data = message.get("user_data")
+    values = scalars(user_data) if user_data else {}
+    for key in _PULSE:
+        if key in message:
+            values.update(scalars({key: message[key]}))
+    return values
 
 
 def _chosen(data: Any, channel: str | None) -> Any:

@@ -111,6 +111,21 @@ def test_event_codes_go_with_the_frame_as_text() -> None:
     assert decoded_image(image(user_data={"most": [0] * 64})).values == {"most": " ".join(["0"] * 64)}
 
 
+def test_an_appendix_of_the_detectors_own_interface_is_json_in_a_text() -> None:
+    assert decoded_image(image(user_data='{"laser_1": 1, "codes": [40, 183]}')).values == {
+        "laser_1": 1,
+        "codes": "40 183",
+    }
+    for nothing in ("laser_1 = 1", "[1]", "{" * 2**15, '{"a": 1}' + " " * 2**16):
+        assert decoded_image(image(user_data=nothing)).values == {}
+
+
+def test_jungfraujochs_words_of_the_pulse_go_with_the_frame() -> None:
+    found = decoded_image(image(xfel_pulse_id=2**40, xfel_event_code=183, user_data={"laser_1": 0}))
+    assert found.values == {"laser_1": 0, "xfel_pulse_id": 2**40, "xfel_event_code": 183}
+    assert decoded_image(image(xfel_event_code=None)).values == {}
+
+
 def test_the_first_threshold_is_taken_unless_another_is_wanted() -> None:
     both = {"threshold_2": array(PIXELS + 1), "threshold_1": array(PIXELS)}
     assert bytes(decoded_image(image(data=both)).payload) == PIXELS.tobytes()
