@@ -49,6 +49,10 @@ class Assembly:
         self.lookup: NDArray[np.int32] | None = None
         """``(rows, columns)``: which pixel of the raveled image array is seen, -1 for none; None: the array itself."""
         self._frames = np.array([_frame(panel) for panel in detector.panels])
+        whole = np.array([[0, detector.shape[1], 0, detector.shape[0]]], np.int64)
+        self.placements: tuple[NDArray[np.int64], NDArray[np.float64]] = whole, np.eye(3)[None, :, :2].copy()
+        """The parts of the image array that are laid out, ``(n, 4)``: first and last + 1 column, then row; and where:
+        ``(n, 3, 2)``, rows fs, ss and origin, so that fs * first + ss * second + third are picture coordinates."""
         panel = detector.panels[0]
         if len(detector.panels) > 1 or panel.shape != detector.shape:
             self._place_panels()
@@ -75,6 +79,7 @@ class Assembly:
         self.lookup = np.full(self.shape, -1, np.int32)
         bounds = np.array([(p.fs_start, p.fs_stop, p.ss_start, p.ss_stop) for p in detector.panels], np.int64)
         distances = self._corners(self._frames)[:, :, 2].mean(axis=1)
+        self.placements = bounds[seen], forward[seen]
         far_to_near = np.flatnonzero(seen)[np.argsort(-distances[seen], kind="stable")]
         _fill_lookup(far_to_near, forward, self._inverse, bounds, detector.shape[1], self.lookup)
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,10 @@ from braggwatch.gui.image_assembly import DATA, Assembly
 from braggwatch.gui.image_levels import Histogram, Levels, Scale, axis_for, shade_table
 from braggwatch.gui.image_pixels import assemble, bin_by_two, count_values, draw
 from braggwatch.processing.decompression import decompress
-from braggwatch.processing.frame import image_nbytes
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.frame import Encoding, image_nbytes
 from braggwatch.processing.pixel_values import IMAGE_DTYPES, ValidRange
-from braggwatch.streamer.picture_messages import MAX_PIXELS, ShotImage
+from braggwatch.streamer.picture_messages import MAX_PIXELS
 
 _SMALLEST = 64
 """Pictures are binned until neither side is longer than this, pixels."""
@@ -23,6 +24,26 @@ _COARSER = 1.25
 """How much larger than the screen's pixels those of a level may be: it keeps the work at 2.6 of them a pixel."""
 _COUNTED = 60_000
 """About how many pixels of each level its histogram is made of."""
+
+
+class PackedPixels(Protocol):
+    """What a `ShotImage` has of an image."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(ss, fs)``."""
+
+    @property
+    def dtype(self) -> str:
+        """numpy's name."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """How the pixels were packed."""
+
+    @property
+    def payload(self) -> bytes:
+        """The packed pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +79,8 @@ class Picture:
     """Each binned 2 x 2 from the one before; the first is the detector's own pixels."""
 
     def level_for(self, size: float) -> int:
-        """Return the level to draw where one of the screen's pixels covers `size` of ours.
-
-        Its pixels are at most a quarter larger than the screen's.
-        """
-        return min(max(math.floor(math.log2(max(size * _COARSER, 1.0)) + 1e-9), 0), len(self.levels) - 1)
+        """Return the level to draw where one of the screen's pixels covers `size` of ours."""
+        return level_for(size, len(self.levels))
 
     def draw(
         self, left: float, top: float, right: float, bottom: float, size: float, shades: Levels, scale: Scale,
@@ -75,23 +93,17 @@ class Picture:
         pixels that do not count take a colour of their own. None where nothing of the picture is in there.
         """
         index = self.level_for(size)
-        level, binning = self.levels[index], 2**index
-        n_rows, n_columns = level.values.shape
-        first_column, end_column = _span(left, right, binning, n_columns)
-        first_row, end_row = _span(top, bottom, binning, n_rows)
-        if first_column >= end_column or first_row >= end_row:
+        level = self.levels[index]
+        part = seen_part(left, top, right, bottom, size, 2**index, level.values.shape)
+        if part is None:
             return None
-        place = max(size, float(binning))
-        columns, x = _places(first_column, end_column, binning, place)
-        rows, y = _places(first_row, end_row, binning, place)
-        colours = np.empty((rows[-1] + 1, columns[-1] + 1), np.uint8)
+        colours = np.empty(part.screen, np.uint8)
         table, black, factor = shade_table(shades, scale)
-        part = np.s_[first_row:end_row, first_column:end_column]
         draw(
-            level.values[part], level.states[part], level.low, level.high, level.flagged, columns, rows,
-            table, black, factor, masked, colours,
+            level.values[part.slices], level.states[part.slices], level.low, level.high, level.flagged, part.columns,
+            part.rows, table, black, factor, masked, colours,
         )  # fmt: skip
-        return Drawing(colours, (x, y, colours.shape[1] * place, colours.shape[0] * place))
+        return Drawing(colours, part.rectangle)
 
     def value_at(self, x: float, y: float) -> Any:
         """Return the pixel's value at a place that `Assembly.locate` finds, as a Python number."""
@@ -103,6 +115,45 @@ class Picture:
         value = level.values[int(y), int(x)]
         state = level.states[int(y), int(x)]
         return bool(state == DATA and level.low <= value <= level.high and value not in level.flagged)
+
+
+@dataclass(frozen=True, eq=False)
+class SeenPart:
+    """The part of a binned picture that is seen, and where its bins fall on the screen."""
+
+    slices: tuple[slice, slice]
+    """Rows and columns of the binned picture."""
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    """On which place of the screen each of them falls, from 0."""
+    screen: tuple[int, int]
+    """How many places there are, rows and columns."""
+    rectangle: tuple[float, float, float, float]
+    """As that of a `Drawing`."""
+
+
+def level_for(size: float, n_levels: int) -> int:
+    """Return which of so many levels to draw where one of the screen's pixels covers `size` of the picture's.
+
+    The level's pixels are at most a quarter larger than the screen's.
+    """
+    return min(max(math.floor(math.log2(max(size * _COARSER, 1.0)) + 1e-9), 0), n_levels - 1)
+
+
+def seen_part(
+    left: float, top: float, right: float, bottom: float, size: float, binning: int, shape: tuple[int, int]
+) -> SeenPart | None:
+    """Return what lies between four sides, of a picture binned to a shape; None where nothing does."""
+    first_column, end_column = _span(left, right, binning, shape[1])
+    first_row, end_row = _span(top, bottom, binning, shape[0])
+    if first_column >= end_column or first_row >= end_row:
+        return None
+    place = max(size, float(binning))
+    columns, x = _places(first_column, end_column, binning, place)
+    rows, y = _places(first_row, end_row, binning, place)
+    n_rows, n_columns = int(rows[-1]) + 1, int(columns[-1]) + 1
+    part = np.s_[first_row:end_row, first_column:end_column]
+    return SeenPart(part, rows, columns, (n_rows, n_columns), (x, y, n_columns * place, n_rows * place))
 
 
 def _span(begin: float, end: float, binning: int, n: int) -> tuple[int, int]:
@@ -123,12 +174,20 @@ class PictureMaker:
         self._between: dict[str, NDArray[Any]] = {}
         self._size: tuple[object, ...] = ()
 
-    def make(self, shot: ShotImage, assembly: Assembly) -> Picture:
-        """Unpack, assemble and bin a shot's pixels.
+    def make(
+        self,
+        shot: PackedPixels,
+        assembly: Assembly,
+        *,
+        flags_of: Detector | None = None,
+        states: NDArray[np.uint8] | None = None,
+    ) -> Picture:
+        """Unpack, assemble and bin a shot's pixels, or those of a map.
 
-        Raises ValueError, with a sentence, where the pixels are not what the shot says or not the detector's.
+        Which values mean bad, `flags_of` says, or else the assembly's detector; what is masked, `states`, or else the
+        assembly. Raises ValueError, with a sentence, where the pixels are not what the shot says or not the detector's.
         """
-        dtype = _checked_dtype(shot, assembly.detector.shape)
+        dtype = checked_dtype(shot, assembly.detector.shape)
         self._forget_other_sizes((assembly.shape, shot.shape, dtype.name))
         memory = self._memory[0]
         assembled = assembly.lookup is not None
@@ -139,8 +198,8 @@ class PictureMaker:
         if assembled:
             values = _taken(memory, "assembled", assembly.shape, dtype)
             assemble(image.reshape(-1), assembly.lookup, values)
-        valid = ValidRange.of(dtype, assembly.detector)
-        levels = [_level(values, assembly.states, valid.low, valid.high, valid.flagged)]
+        valid = ValidRange.of(dtype, flags_of or assembly.detector)
+        levels = [_level(values, assembly.states if states is None else states, valid.low, valid.high, valid.flagged)]
         lowest, highest = _limits(dtype)
         none = np.empty(0, dtype)
         while max(levels[-1].values.shape) > _SMALLEST:
@@ -158,14 +217,17 @@ class PictureMaker:
             self._size, self._memory, self._between = size, [{}, {}], {}
 
 
-def check_shape(shot: ShotImage) -> None:
+def check_shape(shot: PackedPixels) -> None:
     """Raise ValueError, with a sentence, where a shot has no pixels or more than any detector."""
     if min(shot.shape) < 1 or shot.shape[0] * shot.shape[1] > MAX_PIXELS:
         raise ValueError(f"an image of {shot.shape[0]} × {shot.shape[1]} pixels cannot be shown")
 
 
-def _checked_dtype(shot: ShotImage, shape: tuple[int, int]) -> np.dtype[Any]:
-    """Return the type of a shot's pixels in the machine's byte order."""
+def checked_dtype(shot: PackedPixels, shape: tuple[int, int]) -> np.dtype[Any]:
+    """Return the type of a shot's pixels in the machine's byte order, before memory is taken for them.
+
+    Raises ValueError, with a sentence, where they cannot be what the shot says, or are not of the detector's `shape`.
+    """
     try:
         dtype = np.dtype(shot.dtype).newbyteorder("=")
     except (TypeError, ValueError, SyntaxError):
