@@ -77,8 +77,8 @@ def pair(first: float | None, second: float | None) -> tuple[float, float] | Non
 def scalars(value: Any) -> dict[str, float | int | str]:
     """Return what shots can be told apart by in a mapping, or a JSON text of one, of at most 100 items.
 
-    There are no values in anything else. Taken are numbers, short strings, True and False as 1 and 0, and short lists of integers, such as event codes, as
-    their numbers with blanks between them.
+    There are no values in anything else. Taken are numbers, short strings, True and False as 1 and 0, and short lists
+    of integers, such as event codes, as their numbers with blanks between them.
     """
     if isinstance(value, str) and len(value) <= LONGEST_JSON:
         with suppress(msgspec.DecodeError, RecursionError):

@@ -102,7 +102,7 @@ def _image(message: dict[Any, Any], channel: str | None, max_image_bytes: int) -
 
 
 def _values(message: dict[Any, Any]) -> dict[str, float | int | str]:
-    """Return what the user sent with an image, as a map or as text in JSON, and Jungfraujoch's own words of the pulse."""
+    """Return what the user sent with an image, as a map or in JSON, and what Jungfraujoch says of the pulse."""
     user_data = message.get("user_data")
     values = scalars(user_data) if user_data else {}
     for key in _PULSE:
