@@ -59,8 +59,9 @@ class NXmxWriter:
     - ``/entry/process``: what made the file, one text for each item of `provenance`.
 
     Pixels go to the file at once, everything that indexes them with `flush`. After `flush` all images so far can be
-    read by any program, with or without ``swmr=True``, also if this process is killed at any later moment; a reader
-    of a growing file takes the length of ``/entry/frames/number`` as the number of images. Not thread-safe.
+    read by any program, with or without ``swmr=True``, also if this process is killed later; if that is in the midst
+    of another flush, with ``swmr=True``, and plainly after `make_readable`. A reader of a growing file takes the length
+    of ``/entry/frames/number`` as the number of images. Not thread-safe.
 
     Raises FileExistsError if `path` exists and OSError where the disk is full or not writable.
     """

@@ -23,6 +23,7 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.nxmx import safe_file_name
+from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.stages.dump import Dump, DumpSettings
 
@@ -263,33 +264,55 @@ def test_another_process_opens_a_file_that_grows_without_knowing_of_it(tmp_path:
 WRITER = """
 import itertools, sys
 sys.path.insert(0, sys.argv[1])
-from test_dump import make, shot
+from test_dump import DETECTOR, SERIES, shot
+from braggwatch.processing.compression import bslz4_chunk
+from braggwatch.processing.nxmx import NXmxWriter
 from pathlib import Path
-dump = make(Path(sys.argv[2]), flush_seconds=0.0, images_per_file=100_000)
+path, n_flushed = Path(sys.argv[2]), int(sys.argv[3])
+writer = NXmxWriter(path, series=SERIES, detector=DETECTOR, dtype="uint16", provenance={})
 for n in itertools.count():
     one = shot(n)
-    dump.event(one)
-    print(n, one.dumped[0].path, flush=True)
+    writer.append(one, bslz4_chunk(one.image))
+    if n < n_flushed:
+        writer.flush()
+    print(n, flush=True)
 """
 
 
-@pytest.mark.parametrize("n_before", [1, 60])
-def test_after_kill_9_everything_flushed_reads_back_without_repair(tmp_path: Path, n_before: int) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as writer:
+def killed_writer(path: Path, n_flushed: int) -> int:
+    """Write images, the first of them each with a flush, until a SIGKILL; return how many were appended at least."""
+    command = [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(path), str(n_flushed)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
-        for _ in range(n_before):
+        for _ in range(min(n_flushed, 60) + 5):
             line = writer.stdout.readline()
         os.kill(writer.pid, signal.SIGKILL)
-        lines = [line, *writer.stdout]
-    said, path = [text for text in lines if text.endswith(".h5\n")][-1].split()
-    with h5py.File(path.strip(), "r") as file:
-        n_images = len(file["entry/frames/number"])
-        assert n_images >= int(said) + 1
-        assert list(file["entry/frames/number"]) == list(range(n_images))
-        for n in (0, int(said)):
-            np.testing.assert_array_equal(file["entry/data/data"][n], image(n))
+        return int([line, *(text for text in writer.stdout if text.endswith("\n"))][-1]) + 1
+
+
+def assert_first_images_are_whole(file: h5py.File, at_least: int) -> None:
+    n_images = len(file["entry/frames/number"])
+    assert n_images >= at_least
+    assert list(file["entry/frames/number"]) == list(range(n_images))
+    for n in (0, n_images - 1):
+        np.testing.assert_array_equal(file["entry/data/data"][n], image(n))
+
+
+@pytest.mark.parametrize("n_flushed", [1, 60])
+def test_after_kill_9_everything_flushed_reads_back_without_repair(tmp_path: Path, n_flushed: int) -> None:
+    killed_writer(tmp_path / "dump.h5", n_flushed)
+    with h5py.File(tmp_path / "dump.h5", "r") as file:
+        assert_first_images_are_whole(file, n_flushed)
+
+
+def test_after_kill_9_at_any_moment_everything_flushed_reads_back_as_a_growing_file_and_plainly_after_repair(tmp_path: Path) -> None:
+    path = tmp_path / "dump.h5"
+    n_appended = killed_writer(path, n_flushed=1_000_000)
+    with h5py.File(path, "r", swmr=True) as file:
+        assert_first_images_are_whole(file, n_appended)
+    make_readable(path)
+    with h5py.File(path, "r") as file:
+        assert_first_images_are_whole(file, n_appended)
 
 
 def test_the_next_process_repairs_what_a_kill_in_the_midst_of_a_flush_left(
