@@ -305,7 +305,7 @@ def test_after_kill_9_everything_flushed_reads_back_without_repair(tmp_path: Pat
         assert_first_images_are_whole(file, n_flushed)
 
 
-def test_after_kill_9_at_any_moment_everything_flushed_reads_back_as_a_growing_file_and_plainly_after_repair(tmp_path: Path) -> None:
+def test_after_kill_9_at_any_moment_everything_flushed_reads_back_as_a_growing_file(tmp_path: Path) -> None:
     path = tmp_path / "dump.h5"
     n_appended = killed_writer(path, n_flushed=1_000_000)
     with h5py.File(path, "r", swmr=True) as file:
