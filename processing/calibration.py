@@ -93,13 +93,13 @@ class Calibration:
         common_mode: Method | None = None,
     ) -> "Calibration":
         """Read `dark`, `noise` and `gain` as `load_array` does; of an average, its mean and its standard deviation."""
-        shape = detector.shape
+        shape, panels = detector.shape, [panel.slices for panel in detector.panels]
         return cls(
             detector,
-            None if dark is None else load_array(dark, shape, MEAN),
-            None if noise is None else load_array(noise, shape, STDDEV),
+            None if dark is None else load_array(dark, shape, MEAN, panels=panels),
+            None if noise is None else load_array(noise, shape, STDDEV, panels=panels),
             max_noise=max_noise,
-            gain=None if gain is None else load_array(gain, shape),
+            gain=None if gain is None else load_array(gain, shape, panels=panels),
             gain_level=gain_level,
             common_mode=common_mode,
         )

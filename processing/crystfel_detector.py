@@ -2,14 +2,13 @@
 
 import logging
 import math
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from braggwatch.processing.array_files import load_mask
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.crystfel_geometry import BadRegion, CrystfelGeometry, CrystfelPanel
+from braggwatch.processing.crystfel_masks import MaskFiles
 from braggwatch.processing.crystfel_values import InDataFile
 from braggwatch.processing.detector import Detector, Panel
 from braggwatch.processing.frame import Series
@@ -147,9 +146,12 @@ def _flags(geometry: CrystfelGeometry) -> tuple[tuple[float, ...], float, float]
 
 
 def _mask(geometry: CrystfelGeometry, detector: Detector, layout: _Layout) -> NDArray[np.bool_]:
-    mask = _mask_from_files(geometry, layout)
+    mask = np.zeros(layout.slab, bool)
+    files = MaskFiles(geometry)
+    files.warn()
     for panel, described in zip(detector.panels, geometry.panels, strict=True):
         here = mask[panel.slices]
+        here |= files.masked(described)
         if described.no_index:
             here[:] = True
         edge = described.mask_edge_pixels
@@ -200,23 +202,3 @@ def _check_regions(geometry: CrystfelGeometry, layout: _Layout) -> None:
                 f"{geometry.path}: bad region {region.name}: expected limits within {region.panel or 'the panels'}, "
                 f"found fs {region.first[0]:g}..{region.last[0]:g}, ss {region.first[1]:g}..{region.last[1]:g}"
             )
-
-
-def _mask_from_files(geometry: CrystfelGeometry, layout: _Layout) -> NDArray[np.bool_]:
-    mask = np.zeros(layout.slab, bool)
-    for wanted in dict.fromkeys(mask for panel in geometry.panels for mask in panel.masks):
-        if wanted.file is None or "%" in wanted.data:
-            log.info("%s: the mask %s lies in data files and is not read", geometry.path, wanted.data)
-            continue
-        candidates = [Path(geometry.path).parent / wanted.file, Path(wanted.file)]
-        file = next((candidate for candidate in candidates if candidate.is_file()), None)
-        if file is None:
-            log.warning("%s: its mask file %s does not exist; nothing is masked by it", geometry.path, wanted.file)
-            continue
-        loaded = load_mask(f"{file}:{wanted.data}", layout.slab, good_bits=wanted.good_bits, bad_bits=wanted.bad_bits)
-        for panel in geometry.panels:
-            if wanted in panel.masks:
-                start = layout.row(panel)
-                part = (slice(start + panel.min_ss, start + panel.max_ss + 1), slice(panel.min_fs, panel.max_fs + 1))
-                mask[part] |= loaded[part]
-    return mask

@@ -13,6 +13,7 @@ from braggwatch.processing.average_files import blank_detector
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.calibration import Calibration
 from braggwatch.processing.crystfel_geometry import CrystfelGeometry
+from braggwatch.processing.crystfel_masks import MaskFiles
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.jungfrau import JungfrauCalibration
@@ -139,7 +140,10 @@ class DetectorSettings(BaseModel):
         if series.mask is not None:
             detector = detector.with_mask(series.mask)
         if self.mask is not None:
-            mask = load_mask(self.mask, detector.shape, good_bits=self.mask_good, bad_bits=self.mask_bad)
+            panels = [panel.slices for panel in detector.panels]
+            mask = load_mask(
+                self.mask, detector.shape, good_bits=self.mask_good, bad_bits=self.mask_bad, panels=panels
+            )
             detector = detector.with_mask(mask)
         if self.ignored_panels:
             detector = detector.with_mask(self._ignored(detector))
@@ -197,9 +201,15 @@ class DetectorSettings(BaseModel):
         n_panels = 1
         if self.geometry is not None:
             try:
-                n_panels = len(CrystfelGeometry.read(self.geometry).panels)
+                geometry = CrystfelGeometry.read(self.geometry)
             except (OSError, ValueError) as error:
                 raise ValueError(f"[detector] geometry: {error}") from None
+            n_panels = len(geometry.panels)
+            if missing := MaskFiles(geometry).missing:
+                raise ValueError(
+                    f"[detector] geometry: {self.geometry}: expected its mask file {missing[0]} beside it or in the "
+                    "working directory, found none; put it there, or take the lines that name it out"
+                )
         self._check_ignored(n_panels)
 
     def _ignored(self, detector: Detector) -> NDArray[np.bool_]:

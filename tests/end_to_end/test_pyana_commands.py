@@ -94,6 +94,7 @@ def test_the_script_for_the_older_python_converts_images_and_masks(tmp_path: Pat
         "import pickle, numpy\n"
         "pickle.dump({'DATA': numpy.array([[1, -2], [-100000, 0]]), 'DISTANCE': 100.0}, open('mask.pickle', 'wb'), 2)\n"
         "pickle.dump(numpy.arange(4.0).reshape(2, 2), open('dark.avg.pickle', 'wb'), 2)\n"
+        "pickle.dump((numpy.eye(3) > 0, numpy.ones((3, 3), bool)), open('pixels.mask', 'wb'), 4)\n"
     )
     subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
 
@@ -105,6 +106,8 @@ def test_the_script_for_the_older_python_converts_images_and_masks(tmp_path: Pat
     np.testing.assert_array_equal(np.load(tmp_path / "dark.avg.npy"), [[0, 1], [2, 3]])
     assert convert("--mask", "mask.pickle").stdout == "mask.npy: (2, 2) uint8, from 0 to 1\n"
     np.testing.assert_array_equal(np.load(tmp_path / "mask.npy"), [[0, 1], [1, 0]])
+    assert convert("--mask", "pixels.mask").stdout == "pixels.npy: (2, 3, 3) uint8, from 0 to 1\n"
+    np.testing.assert_array_equal(np.load(tmp_path / "pixels.npy"), [1 - np.eye(3), np.zeros((3, 3))])
     again = convert("dark.avg.pickle")
     assert (again.returncode, again.stderr) == (1, "dark.avg.npy is there already\n")
 

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import hdf5plugin
 import numpy as np
 import pytest
 from dumps_by_hand import LYSOZYME, shot_of, some_crystal, some_peaks, some_reflections, write_dump
 
+from braggwatch.processing.array_files import load_mask
 from braggwatch.processing.beam import HC
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.dials_files import DialsWriter
@@ -98,18 +100,48 @@ def folder(tmp_path_factory: pytest.TempPathFactory, shots: list[Shot], detector
     return folder
 
 
-@pytest.fixture(scope="module")
-def said(folder: Path) -> dict[str, Any]:
-    """Return what DIALS finds in the files, asked in its own Python."""
-    show = Path(shutil.which("dials.show") or "")
-    python = show.read_text().splitlines()[0].removeprefix("#!").split()
+def run(*command: str, folder: Path) -> str:
     result = subprocess.run(
-        [*python, "-c", SAYS, str(folder), str(folder / "a.h5")], capture_output=True, text=True, check=False,
+        command, capture_output=True, text=True, check=False, cwd=folder,
         env={**os.environ, "HDF5_PLUGIN_PATH": hdf5plugin.PLUGIN_PATH},
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    answer: dict[str, Any] = json.loads(result.stdout.partition("SAID")[2])
+    return result.stdout
+
+
+def python_of_dials() -> list[str]:
+    show = Path(shutil.which("dials.show") or "")
+    return show.read_text().splitlines()[0].removeprefix("#!").split()
+
+
+@pytest.fixture(scope="module")
+def said(folder: Path) -> dict[str, Any]:
+    """Return what DIALS finds in the files, asked in its own Python."""
+    said = run(*python_of_dials(), "-c", SAYS, str(folder), str(folder / "a.h5"), folder=folder)
+    answer: dict[str, Any] = json.loads(said.partition("SAID")[2])
     return answer
+
+
+def test_a_mask_that_dials_makes_of_a_dump_leaves_out_the_same_pixels_of_each_panel(
+    folder: Path, detector: Detector
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "converting-pickles.md"
+    (script,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    (folder / "convert_pickle.py").write_text(script)
+    run(
+        "dials.generate_mask", "a.expt", "border=1", "untrusted.panel=3", "untrusted.rectangle=10,20,5,9", folder=folder
+    )
+    first, *_ = sorted(folder.glob("pixels*.mask"))  # one for each imageset
+    run(*python_of_dials(), "convert_pickle.py", "--mask", first.name, folder=folder)
+    slices = [panel.slices for panel in detector.panels]
+    mask = load_mask(first.with_suffix(".npy"), detector.shape, panels=slices)
+    with h5py.File(folder / "a.h5") as dump:
+        assert not dump["entry/instrument/detector/pixel_mask"][()].any()
+    for number, here in enumerate(slices):
+        expected = np.ones((185, 194), bool)
+        expected[1:-1, 1:-1] = number == 3
+        expected[5:9, 10:20] |= number == 0
+        np.testing.assert_array_equal(mask[here], expected, f"panel {number}")
 
 
 def test_dials_reads_cell_orientation_and_space_group(said: dict[str, Any], shots: list[Shot]) -> None:
