@@ -24,6 +24,7 @@ from braggwatch.streamer.feed_messages import (
     Word,
     Worker,
 )
+from braggwatch.streamer.group_counts import GroupNames
 from braggwatch.streamer.ledger import LedgerCounts
 from braggwatch.streamer.live_merge import LiveMerge
 from braggwatch.streamer.merge_messages import Merging
@@ -70,6 +71,7 @@ class Results:
         """Those that are open, and the one that ended last."""
         self._last_ended = ""
         self._n_runs = 0
+        self._group_names = GroupNames()
         self._notices: dict[str, Notice] = {}
         self._dumps: dict[tuple[str, str], int] = {}
         self._restarts: Counter[str] = Counter()
@@ -119,6 +121,8 @@ class Results:
     def frame_done(self, result: Result, latency: float, frame: Frame, corrected: Any) -> None:
         """A result is there."""
         now = time.time()
+        if result.group != (group := self._group_names(result.group)):
+            result = msgspec.structs.replace(result, group=group)
         self._statistics.done(result, latency, now)
         self._record.result(result, now)
         self._pictures.shot(result, frame)
@@ -206,6 +210,7 @@ class Results:
             runs=self._n_runs,
             crystals=statistics.n_crystals,
             rates=statistics.session_rates(),
+            groups=statistics.session_groups(),
             latency=statistics.session_latency(),
             dumps=self._dump_counts(),
             record=record,
@@ -257,6 +262,7 @@ class Results:
             runs=self._n_runs,
             window=statistics.window,
             rates=statistics.rates(now),
+            groups=statistics.groups(now),
             throughput=statistics.throughput(now),
             latency=statistics.latency(now),
             frame_age=None if statistics.last_arrival is None else now - statistics.last_arrival,

@@ -5,6 +5,7 @@ from collections import deque
 from braggwatch.processing.proportion import wilson_interval
 from braggwatch.streamer.feed_messages import (
     CrystalSeen,
+    Group,
     History,
     LastShots,
     Latency,
@@ -14,6 +15,7 @@ from braggwatch.streamer.feed_messages import (
     ShotSummary,
     Throughput,
 )
+from braggwatch.streamer.group_counts import GroupCount, GroupCounts
 from braggwatch.streamer.latency import LatencyHistogram
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.time_bins import RecentBins, SessionBins, Slot
@@ -56,6 +58,7 @@ class Statistics:
         self._crystals: deque[CrystalSeen] = deque(maxlen=N_LAST)
         self._shots: deque[ShotSummary] = deque(maxlen=N_LAST)
         self._marks: deque[Mark] = deque(maxlen=N_MARKS)
+        self._groups = GroupCounts()
         self.n_crystals = 0
         self.last_arrival: float | None = None
         self.last_result: float | None = None
@@ -85,6 +88,9 @@ class Statistics:
         state = result.state
         slot.counts[state] += 1
         slot.results += 1
+        if result.group:
+            slot.groups.add(result.group, state)
+            self._groups.add(result.group, state)
         slot.latency_sum += latency
         if latency > slot.latency_max:
             slot.latency_max = latency
@@ -115,6 +121,15 @@ class Statistics:
     def session_rates(self) -> Rates:
         """Return the proportions since the start."""
         return rates_of(self._session.sum(self._slot))
+
+    def groups(self, now: float) -> tuple[Group, ...]:
+        """Return how many shots of each group there were since the start, and their rates over the window."""
+        self._turn(now)
+        return groups_of(self._groups, self._recent.sum(self.window, self._slot).groups)
+
+    def session_groups(self) -> tuple[Group, ...]:
+        """Return the groups with their rates since the start."""
+        return groups_of(self._groups, self._groups)
 
     def throughput(self, now: float) -> Throughput:
         """Return frames, bytes and results a second over the window, or since the first frame if that is less."""
@@ -191,6 +206,7 @@ class Statistics:
                 resolution=result.resolution,
                 n_lattices=len(result.crystals),
                 error=result.error,
+                group=result.group,
             )
         )
         self.n_crystals += len(result.crystals)
@@ -205,6 +221,7 @@ class Statistics:
                     n_peaks=result.n_peaks,
                     rmsd_px=crystal.rmsd_px,
                     resolution=result.resolution,
+                    group=result.group,
                 )
             )
 
@@ -225,6 +242,24 @@ class Statistics:
         while self._latencies and self._latencies[0][0] < oldest:
             self._latencies.popleft()
             self._workers.popleft()
+
+
+def groups_of(totals: GroupCounts, window: GroupCounts) -> tuple[Group, ...]:
+    """Return the groups in the order of their names: all that was counted, and the rates within the window."""
+    nothing = GroupCount()
+    return tuple(
+        Group(
+            name=name,
+            frames=total.frames,
+            hits=total.hits,
+            indexed=total.indexed,
+            hit=wilson(recent.hits, recent.frames),
+            indexed_of_hits=wilson(recent.indexed, recent.hits),
+            indexed_of_frames=wilson(recent.indexed, recent.frames),
+        )
+        for name, total in sorted(totals.by_name.items())
+        for recent in (window.by_name.get(name, nothing),)
+    )
 
 
 def rates_of(total: Slot) -> Rates:

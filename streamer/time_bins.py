@@ -3,6 +3,7 @@
 from collections import deque
 
 from braggwatch.streamer.feed_messages import Bins
+from braggwatch.streamer.group_counts import GroupCounts, group_bins
 from braggwatch.streamer.messages import State
 
 N_SESSION_BINS = 1024
@@ -12,13 +13,15 @@ class Slot:
     """What happened within one bin of time."""
 
     __slots__ = (
-        "arrived", "counts", "end", "latency_max", "latency_sum", "multi_lattice", "n_bytes", "results", "start",
+        "arrived", "counts", "end", "groups", "latency_max", "latency_sum", "multi_lattice", "n_bytes", "results",
+        "start",
     )  # fmt: skip
 
     def __init__(self, start: int, width: int = 1) -> None:
         self.start = start
         self.end = start + width
         self.counts = dict.fromkeys(State, 0)
+        self.groups = GroupCounts()
         self.multi_lattice = 0
         self.arrived = 0
         self.n_bytes = 0
@@ -30,6 +33,7 @@ class Slot:
         """Add what happened in another slot."""
         for state, n in other.counts.items():
             self.counts[state] += n
+        self.groups.merge(other.groups)
         self.multi_lattice += other.multi_lattice
         self.arrived += other.arrived
         self.n_bytes += other.n_bytes
@@ -130,4 +134,5 @@ def as_bins(slots: list[Slot], start: int, width: int) -> Bins:
         results=[slot.results for slot in slots],
         latency_sum=[slot.latency_sum for slot in slots],
         latency_max=[slot.latency_max for slot in slots],
+        groups=group_bins(slot.groups for slot in slots),
     )

@@ -1,6 +1,7 @@
 """The running tables, against SciPy, NumPy and plain counting."""
 
 import math
+import random
 
 import msgspec
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from braggwatch.streamer.feed_messages import Latency, Mark, Rates, Throughput
+from braggwatch.streamer.group_counts import GroupNames
 from braggwatch.streamer.latency import LatencyHistogram
 from braggwatch.streamer.messages import CrystalFound, Result, State
 from braggwatch.streamer.statistics import N_LAST, N_MARKS, RECENT_S, Statistics, wilson
@@ -21,6 +23,10 @@ START = 1_000_000.0
 
 def result(number: int, state: State, n_lattices: int = 0, worker: str = "w1") -> Result:
     return Result(series="s", number=number, state=state, worker=worker, n_peaks=50, crystals=(CRYSTAL,) * n_lattices)
+
+
+def grouped(number: int, group: str, state: State) -> Result:
+    return msgspec.structs.replace(result(number, state, int(state is State.INDEXED)), group=group)
 
 
 @given(st.integers(1, 100_000).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
@@ -233,3 +239,72 @@ def test_marks_are_kept_up_to_a_bound() -> None:
 def test_a_window_that_cannot_be_kept_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the window of the rates must be 1 to 600 s; found 3600 s"):
         Statistics(START, window=3600)
+
+
+def test_groups_are_counted_from_the_start_and_their_rates_over_the_window() -> None:
+    rng = random.Random(3)
+    tables = Statistics(START, window=10)
+    shots = [
+        (
+            START + i * 0.05,
+            rng.choice(["pumped", "dark", ""]),
+            rng.choice([State.BLANK, State.BLANK, State.HIT, State.INDEXED, State.FAILED]),
+        )
+        for i in range(1200)
+    ]
+    for number, (now, group, state) in enumerate(shots):
+        tables.done(grouped(number, group, state), 0.01, now)
+    end = shots[-1][0]
+    looked_at = [shot for shot in shots if shot[2] is not State.FAILED]
+    for found, name in zip(tables.groups(end), ("dark", "pumped"), strict=True):
+        states = [state for _, group, state in looked_at if group == name]
+        recent = [state for now, group, state in looked_at if group == name and now >= int(end) - 9]
+        hits, indexed = (len(recent) - recent.count(State.BLANK), recent.count(State.INDEXED))
+        assert found.name == name
+        assert found.frames == len(states)
+        assert (found.hits, found.indexed) == (len(states) - states.count(State.BLANK), states.count(State.INDEXED))
+        assert found.hit == wilson(hits, len(recent))
+        assert found.indexed_of_hits == wilson(indexed, hits)
+        assert found.indexed_of_frames == wilson(indexed, len(recent))
+    for session, window in zip(tables.session_groups(), tables.groups(end), strict=True):
+        assert session.hit == wilson(session.hits, session.frames)
+        assert (session.hits, session.indexed) == (window.hits, window.indexed)
+
+
+def test_the_bins_of_groups_add_up_to_the_groups_however_long_it_lasts() -> None:
+    tables = Statistics(START)
+    rng = random.Random(5)
+    for i in range(3000):
+        group, state = rng.choice(["1", "0"]), rng.choice([State.BLANK, State.HIT, State.INDEXED])
+        tables.done(grouped(i, group, state), 0.01, START + i)
+    history = tables.history(START + 2999)
+    for bins in (history.session, history.recent):
+        assert [group.name for group in bins.groups] == ["0", "1"]
+        by_bin = [sum(column) for column in zip(*(group.frames for group in bins.groups), strict=True)]
+        looked_at = (bins.counts[s] for s in (State.BLANK, State.HIT, State.INDEXED))
+        assert by_bin == [sum(column) for column in zip(*looked_at, strict=True)]
+    for total, column in zip(tables.session_groups(), history.session.groups, strict=True):
+        assert (sum(column.frames), sum(column.hits), sum(column.indexed)) == (total.frames, total.hits, total.indexed)
+
+
+def test_without_groups_nothing_is_said_of_any() -> None:
+    tables = Statistics(START)
+    tables.done(result(0, State.HIT), 0.01, START)
+    assert tables.groups(START) == () and tables.session_groups() == ()
+    assert tables.history(START).session.groups == () and tables.history(START).recent.groups == ()
+
+
+def test_what_is_listed_of_shots_says_their_group() -> None:
+    tables = Statistics(START)
+    tables.done(grouped(0, "pumped", State.INDEXED), 0.01, START)
+    last = tables.last_shots()
+    assert (last.shots[0].group, last.crystals[0].group) == ("pumped", "pumped")
+
+
+def test_groups_beyond_the_sixteenth_are_one_and_no_name_steers_a_terminal() -> None:
+    names = GroupNames()
+    said = [names(f"delay {i}") for i in range(1000)]
+    assert said[:16] == [f"delay {i}" for i in range(16)] and set(said[16:]) == {"others"}
+    assert names("delay 3") == "delay 3" and names("") == ""
+    assert GroupNames()("\x1b[2J\x9b1m") == "\ufffd[2J\ufffd1m"
+    assert len(GroupNames()("x" * 10_000)) <= 48
