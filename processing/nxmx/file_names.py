@@ -1,17 +1,13 @@
 """Names of files that no two processes take, and what became of their writers."""
 
-import os
 import re
-import secrets
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
-
 from braggwatch.processing.nxmx.superblock import has_writer_flags, make_readable
+from braggwatch.processing.process_names import PROCESS, is_gone, process_name
 
-_PROCESS = re.compile(r"_(?P<host>[A-Za-z0-9.-]{1,24})-(?P<pid>\d+)-[0-9a-f]{4}_\d{5}\.h5$")
+_OWN = re.compile(rf"_{PROCESS}_\d{{5}}\.h5$")
 
 
 def safe_file_name(name: str, length: int = 48) -> str:
@@ -23,12 +19,8 @@ def safe_file_name(name: str, length: int = 48) -> str:
 
 
 def unique_name(parts: Iterable[str], number: int) -> str:
-    """Return PARTS_HOST-PID-RANDOM_NUMBER.h5; empty parts are left out.
-
-    Several nodes may write to one directory, and a process id comes again.
-    """
-    process = f"{_this_host()}-{os.getpid()}-{secrets.token_hex(2)}"
-    return "_".join([*filter(None, parts), process, f"{number:05d}"]) + ".h5"
+    """Return PARTS_PROCESS_NUMBER.h5 with the name of this process; empty parts are left out."""
+    return "_".join([*filter(None, parts), process_name(), f"{number:05d}"]) + ".h5"
 
 
 def order_written(path: Path) -> tuple[str, str, int, str]:
@@ -36,7 +28,7 @@ def order_written(path: Path) -> tuple[str, str, int, str]:
 
     The random part of a name differs from file to file, so that their names alone do not.
     """
-    found = _PROCESS.search(path.name)
+    found = _OWN.search(path.name)
     if found is None:
         return path.name, "", 0, ""
     number = int(path.stem.rpartition("_")[2])
@@ -50,8 +42,8 @@ def repair_abandoned(directory: Path) -> list[Path]:
     """
     repaired = []
     for path in directory.glob("*.h5"):
-        found = _PROCESS.search(path.name)
-        if found is None or found["host"] != _this_host() or psutil.pid_exists(int(found["pid"])):
+        found = _OWN.search(path.name)
+        if found is None or not is_gone(found["host"], int(found["pid"])):
             continue
         try:
             if has_writer_flags(path):
@@ -61,7 +53,3 @@ def repair_abandoned(directory: Path) -> list[Path]:
             # Not ours to judge: killed before it was a file of any use, or not ours to write.
             continue
     return repaired
-
-
-def _this_host() -> str:
-    return safe_file_name(socket.gethostname(), 24).replace("_", "-")

@@ -1,8 +1,6 @@
 """Files of one image each, under the names that the older tools gave."""
 
-import os
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -15,6 +13,7 @@ from braggwatch.processing.shot import Shot
 from braggwatch.processing.single_images.cbf import byte_offsets, write_cbf
 from braggwatch.processing.single_images.description import as_json, describe_image, milliseconds, time_of
 from braggwatch.processing.single_images.tiff import write_tiff
+from braggwatch.processing.whole_files import free_path, write_whole
 
 SUFFIXES = {"tiff": ".tiff", "cbf": ".cbf", "npy": ".npy"}
 """How the names of files end, by format."""
@@ -47,12 +46,13 @@ class SingleImageFiles:
         self.directory.mkdir(parents=True, exist_ok=True)
         time = time_of(shot, datetime.now(UTC))
         description = as_json(describe_image(shot, time))
-        path = self._free_name(f"{self._basename}{milliseconds(time)}_{shot.number:05d}")
+        name = f"{self._basename}{milliseconds(time)}_{shot.number:05d}{SUFFIXES[self._format]}"
+        path = free_path(self.directory / name)
         files: dict[Path, Callable[[IO[bytes]], object]] = {}
         if self._format == "npy":
             files[path.with_suffix(".json")] = lambda file: file.write(description.encode("ascii") + b"\n")
         files[path] = lambda file: self._write_image(file, shot, time, description)
-        _write_whole(files)
+        write_whole(files)
         return path
 
     def _write_image(self, file: IO[bytes], shot: Shot, time: datetime, description: str) -> None:
@@ -63,30 +63,9 @@ class SingleImageFiles:
         else:
             write_npy(file, shot.image)
 
-    def _free_name(self, stem: str) -> Path:
-        path, number = self.directory / f"{stem}{SUFFIXES[self._format]}", 2
-        while path.exists():
-            path, number = self.directory / f"{stem}-{number}{SUFFIXES[self._format]}", number + 1
-        return path
-
 
 def write_npy(file: IO[bytes], image: NDArray[Any]) -> None:
     """Write an image as ``numpy.save`` does, which does not say why it fails where the disk is full."""
     pixels = np.ascontiguousarray(image)
     write_array_header_1_0(file, header_data_from_array_1_0(pixels))
     file.write(pixels.data)
-
-
-def _write_whole(files: Mapping[Path, Callable[[IO[bytes]], object]]) -> None:
-    """Write files under other names; they get their own, in order, when all are whole, and are removed if not."""
-    parts = {path: path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(2)}.part") for path in files}
-    try:
-        for path, write in files.items():
-            with parts[path].open("xb") as file:
-                write(file)
-        for path, part in parts.items():
-            part.replace(path)
-    except BaseException:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
-        raise

@@ -25,6 +25,7 @@ from braggwatch.processing.shot import DumpedImage, Shot
 from braggwatch.processing.single_images import SingleImageFiles
 from braggwatch.processing.stages.directory import refuse_unwritable
 from braggwatch.processing.stages.one_in import OneIn
+from braggwatch.processing.whole_files import remove_abandoned
 
 _log = logging.getLogger(__name__)
 
@@ -126,13 +127,13 @@ class Dump:
 
     def begin(self, series: Series, detector: Detector) -> None:
         """Get ready for a series; its first file is made with its first shot."""
+        with self._lock:
+            if not self._series:
+                self._see_to_abandoned()
+            self._close()
+            self._begin(series)
         if self._single is not None:
             return
-        with self._lock:
-            self._close()
-            if not self._series:
-                self._repair_abandoned()
-            self._begin(series)
         packed_mask(detector)  # so that the first hit need not wait for it
 
     def event(self, shot: Shot) -> Verdict:
@@ -175,13 +176,17 @@ class Dump:
             with contextlib.suppress(OSError):
                 self._close_unclosed()
 
-    def _repair_abandoned(self) -> None:
+    def _see_to_abandoned(self) -> None:
+        directory = self.settings.directory
         try:
-            repaired = repair_abandoned(self.settings.directory)
+            if self._single is not None:
+                for path in remove_abandoned(directory):
+                    _log.warning("%s: removed, a process was killed in the midst of writing it", path)
+                return
+            for path in repair_abandoned(directory):
+                _log.warning("%s: left open by a process that was killed, now readable", path)
         except OSError:
             return  # the first shot will say what is wrong with the directory
-        for path in repaired:
-            _log.warning("%s: left open by a process that was killed, now readable", path)
 
     def _begin(self, series: Series) -> None:
         self._series = series.key

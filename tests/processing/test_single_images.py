@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -21,9 +22,11 @@ from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.image_files import open_image_files
 from braggwatch.processing.panel import Panel
+from braggwatch.processing.process_names import process_name
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.single_images.description import time_of
 from braggwatch.processing.stages.dump import Dump, DumpSettings
+from braggwatch.processing.whole_files import remove_abandoned
 
 SHAPE = (40, 56)
 DETECTOR = Detector.single_panel(
@@ -343,4 +346,29 @@ def test_half_an_image_never_has_the_name_of_one(tmp_path: Path, format_: str) -
     assert done.returncode == -9
     left = [path.name for path in tmp_path.iterdir()]
     assert left and all(name.startswith(f".{NAME}.") and name.endswith(".part") for name in left)
-    assert written(tmp_path, format_, shot()).stem == NAME
+    seen = shot()
+    dump = make(tmp_path, format_)
+    assert [path.name for path in tmp_path.iterdir()] == []
+    dump.event(seen)
+    assert seen.dumped[0].path.stem == NAME
+
+
+def test_only_what_dead_processes_of_this_machine_left_is_removed(tmp_path: Path) -> None:
+    host, pid, _ = process_name().rsplit("-", 2)
+    assert int(pid) == os.getpid()
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    unfinished = f".{NAME}.tiff_"
+    gone = f"{unfinished}{host}-{dead.pid}-01af.part"
+    others = [
+        f"{unfinished}{host}-{pid}-01af.part",
+        f"{unfinished}x{host}-{dead.pid}-01af.part",
+        f"{NAME}.tiff_{host}-{dead.pid}-01af.part",
+        f"{unfinished}{host}-{dead.pid}-01af.parts",
+        ".download.part",
+    ]
+    for name in (gone, *others):
+        (tmp_path / name).touch()
+    assert remove_abandoned(tmp_path) == [tmp_path / gone]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+    assert remove_abandoned(tmp_path / "nowhere") == []
