@@ -44,6 +44,10 @@ def run_worker(hub: str, name: str) -> None:
     Worker(hub, name).run()
 
 
+class UnusableSeriesError(ValueError):
+    """No pipeline can be made for a series: settings and header do not fit together, and the text says where."""
+
+
 class Worker:
     """One pair of hands: a loop around the pipeline. It knows nothing of where it runs."""
 
@@ -120,7 +124,7 @@ class Worker:
 
     def _prepare(self, key: str) -> None:
         """Get ready for a series before its first frame is here; what is wrong will be said with that frame."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(UnusableSeriesError):
             self._pipeline_for(key)
 
     def _result_of(self, frame: Frame) -> list[bytes]:
@@ -133,6 +137,8 @@ class Worker:
             integrated = pack_integrated(shot)
         except RefusedFrameError as error:
             return self._failed(frame, State.REFUSED, str(error))
+        except UnusableSeriesError as error:
+            return self._failed(frame, State.FAILED, str(error))
         except (Exception, SystemExit) as error:
             # A user's stage may raise anything; the frame is accounted for and the stream goes on.
             self._log_once(frame, error)
@@ -160,14 +166,19 @@ class Worker:
         if self._pipeline is not None and self._pipeline.series.key == key:
             return self._pipeline
         if key in self._unusable:
-            raise ValueError(self._unusable[key])
+            raise UnusableSeriesError(self._unusable[key])
         assert self._settings is not None, "the hub sends the settings before the first frame"
         self._end_pipeline()
         try:
             self._pipeline = self._settings.pipeline(self._series[key])
-        except Exception as error:
+        except (ValueError, OSError) as error:  # worded for the user, whom the hub tells
+            log.debug("series %s cannot be processed", key, exc_info=error)
             self._unusable[key] = str(error)
-            raise
+        except Exception as error:
+            log.warning("series %s cannot be processed", key, exc_info=error)
+            self._unusable[key] = f"{type(error).__name__}: {error}"
+        if self._pipeline is None:
+            raise UnusableSeriesError(self._unusable[key])
         return self._pipeline
 
     def _end_series(self, key: str) -> None:

@@ -63,6 +63,13 @@ class Faulty(Stage):
         return Verdict.KEEP
 
 
+class Unready(Stage):
+    """Raises when a series begins."""
+
+    def begin(self, series: Series, detector: Detector) -> None:
+        raise KeyError("voltage")
+
+
 class Stuck(Stage):
     """Never comes back from frame 2, the first time."""
 

@@ -1,5 +1,6 @@
 """A worker survives whatever a user's stage does, and always has an answer for the hub."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -132,6 +133,31 @@ def test_a_series_that_no_pipeline_can_be_made_for_says_so_with_each_frame_until
     assert first.error == second.error
     hub.say(protocol.SERIES, protocol.encode_series(named_series()))
     assert hub.result_of(4).state is State.BLANK
+
+
+def test_what_does_not_fit_is_said_in_one_line_without_a_traceback(
+    stack: ExitStack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    np.save(tmp_path / "dark.npy", np.zeros((7, 9)))
+    with caplog.at_level(logging.INFO):
+        hub = HandHub(stack, ["hitfind"], threshold(40.0), dark=str(tmp_path / "dark.npy"))
+        hub.say(protocol.SERIES, protocol.encode_series(named_series()))
+        errors = [hub.result_of(number).error for number in (0, 1)]
+    expected = f"{tmp_path}/dark.npy: expected the image's shape {SHAPE}, or modules that stack up to it; found (7, 9)"
+    assert errors == [expected, expected]
+    assert not caplog.records
+
+
+def test_a_stage_that_fails_when_a_series_begins_is_logged_once_with_its_traceback(
+    stack: ExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        hub = hub_of(stack, "Unready")
+        errors = [hub.result_of(number).error for number in (0, 1)]
+    assert errors == ["KeyError: 'voltage'"] * 2
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is KeyError
 
 
 def threshold(adu: float) -> dict[str, dict[str, Any]]:
