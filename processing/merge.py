@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from braggwatch.processing.asymmetric_unit import AsymmetricUnit
 from braggwatch.processing.merge_statistics import MergeStatistics, shell_edges, statistics
 from braggwatch.processing.merged_reflections import MergedReflections
+from braggwatch.processing.merging_outliers import OutlierTest
 from braggwatch.processing.merging_sums import MergingSums, Observations, Scaling
 
 
@@ -19,9 +20,11 @@ class Merge:
         self.n_crystals = 0
         """Crystals merged."""
         self.n_outliers = 0
-        """Crystals left out since they do not correlate with the rest."""
+        """Crystals left out since they correlate neither with all others nor, of a group, with its own."""
         self.n_rejected = 0
         """Observations left out since they lie far from the others of their reflection, in this merge."""
+        self.outliers = OutlierTest()
+        """Holds a crystal's correlation with this merge against those of its crystals so far."""
         self._scales, self._scales2 = 0.0, 0.0
 
     def begin_anew(self) -> None:

@@ -13,7 +13,6 @@ from braggwatch.processing import merging_kernels as kernels
 from braggwatch.processing.ambiguity import MAX_COPIES, Clustering, Setting, cluster, settings_of
 from braggwatch.processing.asymmetric_unit import AsymmetricUnit, look_up
 from braggwatch.processing.merge import Merge
-from braggwatch.processing.merging_outliers import OutlierTest
 from braggwatch.processing.merging_sums import LEAST_START, Observations, Scaling
 from braggwatch.processing.shot_groups import MAX_GROUPS, OTHERS
 from braggwatch.processing.unit_cell import UnitCell
@@ -99,10 +98,11 @@ class Merger(Merge):
     `ambiguity.cluster`) and every later one's by its correlation with the reference.
 
     Crystals may belong to groups, with the laser on and off, say, whose intensities are to be subtracted in the end.
-    Setting and scale of a crystal, and whether it is left out, are told against the merge of all; with these it is
-    added to its group's merge too. So all groups are in one setting and, as a typical crystal of either gives the same
-    total, on one scale. Single observations are rejected by the spread in the group: a reflection that is much stronger
-    in a small group is no outlier there.
+    Setting and scale of a crystal are told against the merge of all, and with these it is put into its group's merge as
+    well. So all groups are in one setting and, as a typical crystal of either gives the same total, on one scale. What
+    is left out must not be what differs between the groups: a crystal unlike all others stays in its group where it is
+    certainly like that, and observations are rejected by the spread within the group. The merge of all is the same as
+    without groups.
     """
 
     def __init__(
@@ -139,7 +139,6 @@ class Merger(Merge):
         needs_start_up = scaling != "none" or len(self.settings) > 1
         self._kept: list[tuple[Observations, Merge | None]] | None = [] if needs_start_up else None
         self._next_start = START_UP
-        self._outliers = OutlierTest()
         self._usual_b = 0.0
         self.n_empty = 0
         """Crystals without a reflection that could be used."""
@@ -216,24 +215,30 @@ class Merger(Merge):
         setting, correlation, n_effective = self._best_setting(crystal)
         scale, b = self.sums.fit_scale(crystal, setting)
         b -= self._usual_b
-        if self.is_settled and self._outliers.is_outlier(correlation, n_effective):
+        is_outlier = self.is_settled and self.outliers.is_outlier(correlation, n_effective)
+        if group is not None:
+            self._put_into_group(group, crystal, setting, (scale, b), is_outlier=is_outlier)
+        if is_outlier:
             self.n_outliers += 1
-            if group is not None:
-                group.n_outliers += 1
             return MergedCrystal("outlier", scale=scale, correlation=_known(correlation), setting=setting)
-        used, rejected = self._put_into_both(crystal, group, setting, scale, b)
+        self.in_setting[setting] += 1
+        used, rejected = self.put(crystal, setting, scale, b)
         # only differences of B can be told: without this the reference's would drift
         self._usual_b += b / min(self.n_crystals, _B_MEMORY)
         with_b = self._scaling == "scale_and_b"
         return MergedCrystal("merged", used, rejected, scale, b if with_b else None, _known(correlation), setting)
 
-    def _put_into_both(
-        self, crystal: Observations, group: Merge | None, setting: int, scale: float, b: float
-    ) -> tuple[int, int]:
-        self.in_setting[setting] += 1
-        if group is not None:
-            group.put(crystal, setting, scale, b)
-        return self.put(crystal, setting, scale, b)
+    def _put_into_group(
+        self, group: Merge, crystal: Observations, setting: int, scales: tuple[float, float], *, is_outlier: bool
+    ) -> None:
+        """Merge a crystal into its group, unless it is an outlier of all and not certainly like its group either."""
+        if self.is_settled:
+            correlation = group.sums.correlation(crystal, setting)
+            if is_outlier and not group.outliers.is_alike(*correlation):
+                group.n_outliers += 1
+                return
+            group.outliers.count(*correlation)
+        group.put(crystal, setting, *scales)
 
     def begin_anew(self) -> None:
         """Forget what was merged, of the groups too."""
@@ -275,7 +280,10 @@ class Merger(Merge):
             self.begin_anew()
             middle, middle_b = np.median(fits, axis=0).tolist()
             for crystal, group, setting, (k, b) in zip(crystals, groups, choice, fits, strict=True):
-                self._put_into_both(crystal, group, setting, k / middle, b - middle_b)
+                self.in_setting[setting] += 1
+                for merge in (self, group):
+                    if merge is not None:
+                        merge.put(crystal, setting, k / middle, b - middle_b)
         self._usual_b = 0.0
         self._next_start = min(2 * len(crystals), self._most_kept)
         if last:

@@ -25,11 +25,29 @@ class OutlierTest:
 
     def is_outlier(self, correlation: float, n_effective: float) -> bool:
         """Judge one crystal, and let it count for the average; `n_effective` reflections have told the correlation."""
-        if not math.isfinite(correlation) or n_effective < FEWEST_COMMON:
+        outlier = self._can_tell(correlation, n_effective) and _fisher_z(correlation) < self._usual / 2.0
+        self.count(correlation, n_effective)
+        return outlier
+
+    def is_alike(self, correlation: float, n_effective: float) -> bool:
+        """Tell whether a crystal certainly is none: not where there is no telling. It does not count."""
+        return self._can_tell(correlation, n_effective) and _fisher_z(correlation) >= self._usual / 2.0
+
+    def count(self, correlation: float, n_effective: float) -> None:
+        """Let a crystal count for the average."""
+        if _says_something(correlation, n_effective):
+            self._n += 1
+            self._usual += (_fisher_z(correlation) - self._usual) / min(self._n, MEMORY)
+
+    def _can_tell(self, correlation: float, n_effective: float) -> bool:
+        if not _says_something(correlation, n_effective) or self._n < FEWEST_BEFORE:
             return False
-        z = math.atanh(min(correlation, _LARGEST))
-        usual, is_known = self._usual, self._n >= FEWEST_BEFORE
-        self._n += 1
-        self._usual += (z - usual) / min(self._n, MEMORY)
-        halfway = usual / 2.0
-        return is_known and z < halfway and halfway * math.sqrt(n_effective - 3.0) > _STANDARD_ERRORS
+        return self._usual / 2.0 * math.sqrt(n_effective - 3.0) > _STANDARD_ERRORS
+
+
+def _says_something(correlation: float, n_effective: float) -> bool:
+    return math.isfinite(correlation) and n_effective >= FEWEST_COMMON
+
+
+def _fisher_z(correlation: float) -> float:
+    return math.atanh(min(correlation, _LARGEST))
