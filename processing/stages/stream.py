@@ -1,8 +1,6 @@
 """The stage that appends what it sees to a CrystFEL stream."""
 
-import logging
 from pathlib import Path
-from time import monotonic
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,12 +15,8 @@ from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.shared_stream import SharedStream
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.stages.directory import refuse_unwritable
+from braggwatch.processing.stages.pausing import Pause
 from braggwatch.processing.unit_cell import UnitCell
-
-_log = logging.getLogger(__name__)
-
-_RETRY_SECONDS = 10.0
-"""How long a stream that cannot be written waits before it is tried again, s."""
 
 
 class StreamSettings(BaseModel):
@@ -54,9 +48,7 @@ class Stream:
     of its name. An image that was dumped before is named by its dump, so that CrystFEL shows its pixels; others by the
     key of the series and the number of the frame.
 
-    A stream that cannot be written, because the disk is full or the directory not writable, never costs a hit: the
-    shot goes on with a notice, `paused_because` says why, one line is logged, and after ten seconds the next shot is
-    tried again. `not_written` counts the shots that went by.
+    A stream that cannot be written, because the disk is full or the directory not writable, pauses (see `Pause`).
     """
 
     def __init__(
@@ -65,14 +57,10 @@ class Stream:
         """Take the settings, the name of this use of the stage, and for the header the cell looked for and the gain."""
         self.settings = settings
         self.instance = instance
-        self.paused_because: str | None = None
-        """Why nothing is written at the moment, as a sentence; None while all is well."""
-        self.not_written = 0
-        """Shots that could not be written since the stage was made."""
+        self.pause = Pause(f"stream {instance}", f"{instance}-not-streamed")
         self._name = settings.name or safe_file_name(instance)
         self._cell = cell
         self._adu_per_photon = adu_per_photon
-        self._retry_at = 0.0
 
     def begin(self, series: Series, detector: Detector) -> None:
         """Get ready for a series; its file is made with its first shot.
@@ -104,14 +92,16 @@ class Stream:
         """Append the shot if it is of those that are asked for; always KEEP."""
         if not shot.crystals and not (self.settings.shots == "hits" and shot.is_hit):
             return Verdict.KEEP
-        if self.paused_because is not None and monotonic() < self._retry_at:
-            return self._go_without(shot)
-        try:
-            self._append(shot)
-        except OSError as error:
-            self._pause(error)
-            return self._go_without(shot)
-        self.paused_because = None
+        if not self.pause.holds:
+            try:
+                self._append(shot)
+            except OSError as error:
+                self.pause.begin(error, self._stream.path)
+                self._stream.close()
+            else:
+                self.pause.end()
+                return Verdict.KEEP
+        self.pause.pass_by(shot)
         return Verdict.KEEP
 
     def end(self) -> None:
@@ -132,18 +122,3 @@ class Stream:
             reflections=shot.reflections,
         )
         self._stream.append(chunk)
-
-    def _go_without(self, shot: Shot) -> Verdict:
-        self.not_written += 1
-        if self.paused_because is not None:
-            shot.notices[f"{self.instance}-not-streamed"] = self.paused_because
-        return Verdict.KEEP
-
-    def _pause(self, error: OSError) -> None:
-        reason = error.strerror or " ".join(str(error).split())
-        because = f"stream {self.instance}: cannot write to {self._stream.path}: {reason}"
-        if self.paused_because is None:
-            _log.error("%s; shots go on being counted, the next try is in %g s", because, _RETRY_SECONDS)
-            self.paused_because = because
-        self._retry_at = monotonic() + _RETRY_SECONDS
-        self._stream.close()

@@ -20,7 +20,7 @@ from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
 from braggwatch.processing.pipeline_settings import PipelineSettings
 from braggwatch.processing.shot import DumpedImage, Shot
-from braggwatch.processing.stages import stream as stage_module
+from braggwatch.processing.stages import pausing
 from braggwatch.processing.stages.stream import Stream, StreamSettings
 from braggwatch.processing.unit_cell import UnitCell
 
@@ -158,10 +158,10 @@ def test_a_full_disk_costs_no_shot_and_says_so_once(
     assert [record.getMessage() for record in caplog.records] == [
         f"{because}; shots go on being counted, the next try is in 10 s"
     ]
-    assert (stage.paused_because, stage.not_written) == (because, 3)
-    monkeypatch.setattr(stage_module, "monotonic", lambda: 1e12)
+    assert (stage.pause.because, stage.pause.not_written) == (because, 3)
+    monkeypatch.setattr(pausing, "monotonic", lambda: 1e12)
     stage.event(shots[4])
-    assert stage.paused_because is None and not shots[4].notices
+    assert stage.pause.because is None and not shots[4].notices
     assert [chunk.event for chunk in read_stream(stage.path).chunks] == [f"//{shots[n].number}" for n in (0, 4)]
 
 

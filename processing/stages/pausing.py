@@ -1,0 +1,50 @@
+"""What a stage does that cannot write: it lets shots go by, says why, and tries again after a while."""
+
+import logging
+from pathlib import Path
+from time import monotonic
+
+from braggwatch.processing.shot import Shot
+
+RETRY_SECONDS = 10.0
+"""How long a stage that cannot write waits before it tries again, s."""
+
+_log = logging.getLogger(__name__)
+
+
+class Pause:
+    """Whether a stage writes at the moment; a full disk never costs a hit, only what would have been written of it."""
+
+    def __init__(self, stage: str, notice: str) -> None:
+        """`stage` begins what is said, such as ``stream indexed``; `notice` is the kind of notice that shots get."""
+        self.because: str | None = None
+        """Why nothing is written, as a sentence; None while all is well."""
+        self.not_written = 0
+        """Shots that went by."""
+        self._stage = stage
+        self._notice = notice
+        self._retry_at = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is too early to try again."""
+        return self.because is not None and monotonic() < self._retry_at
+
+    def begin(self, error: OSError, path: Path) -> None:
+        """Write nothing for ten seconds, and log why, unless this is but another try that failed."""
+        reason = error.strerror or " ".join(str(error).split())
+        because = f"{self._stage}: cannot write to {path}: {reason}"
+        if self.because is None:
+            _log.error("%s; shots go on being counted, the next try is in %g s", because, RETRY_SECONDS)
+            self.because = because
+        self._retry_at = monotonic() + RETRY_SECONDS
+
+    def end(self) -> None:
+        """A shot could be written."""
+        self.because = None
+
+    def pass_by(self, shot: Shot) -> None:
+        """Count a shot that is not written, and say so in its notices."""
+        self.not_written += 1
+        if self.because is not None:
+            shot.notices[self._notice] = self.because
