@@ -47,6 +47,8 @@ class DumpedShot:
     """Without the spots that each explains: these are not in the file."""
     reflections: list[Reflections]
     """One table for each of `crystals`, empty where they were not integrated."""
+    group: str = ""
+    """`Shot.group`; empty where shots were not grouped."""
 
 
 class DumpedShots(Closing):
@@ -67,6 +69,8 @@ class DumpedShots(Closing):
                 "timestamp": self.reader.file["entry/frames/timestamp"],
                 "wavelength": self.reader.file["entry/instrument/beam/incident_wavelength"],
             }
+            if (groups := self.reader.file.get("entry/frames/group")) is not None:  # dumps had none at first
+                self._columns["group"] = groups
             self._crystals = _Group(self.reader.file["entry/crystals"])
             self._reflections = _Group(self.reader.file["entry/reflections"])
             self._result = _Group(self.reader.file[RESULT])
@@ -148,6 +152,7 @@ class DumpedShots(Closing):
         of_crystal = np.searchsorted(owners[row:last], np.arange(lattice, end + 1))
         numbers = self._numbers[first:stop]
         columns = {name: dataset[first:stop] for name, dataset in self._columns.items()}
+        groups = columns.get("group", [b""] * (stop - first))
         return [
             DumpedShot(
                 path=self.path,
@@ -160,6 +165,7 @@ class DumpedShots(Closing):
                 reflections=[
                     reflections[of_crystal[c] : of_crystal[c + 1]] for c in range(of_image[i], of_image[i + 1])
                 ],
+                group=bytes(groups[i]).decode(errors="replace"),
             )
             for i in range(stop - first)
         ]

@@ -21,6 +21,7 @@ from braggwatch.processing.nxmx.peak_rows import PeakRows
 from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.shot import Shot
+from braggwatch.processing.shot_groups import LONGEST_NAME
 
 # The oldest format that can be read while it grows: readable by HDF5 1.10 and everything later.
 _LIBRARY_VERSIONS = ("v110", "v110")
@@ -30,6 +31,7 @@ _REFLECTION: Mapping[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "peak": (np.float32, ()), "flags": (np.uint8, ()), "excitation_error": (np.float32, ()),
     "partiality": (np.float32, ()), "inverse_d": (np.float32, ()), "fitted": (np.bool_, ()),
 }  # fmt: skip
+_GROUP = h5py.string_dtype("utf-8", 4 * LONGEST_NAME)
 _SYMBOL_LENGTH = 16
 """Bytes; the longest symbol that gemmi writes has 12 letters."""
 _CACHED_BYTES = 8 * 2**20
@@ -46,8 +48,9 @@ class NXmxWriter:
       `write_detector`; ``beam/incident_wavelength`` (n,) in Angstrom, and where it has a width, that in
       ``beam/incident_wavelength_spread`` (at half maximum).
     - ``/entry/frames``: ``number`` (n,) the frame's number in its series, ``timestamp`` (n,) s since 1970 or NaN,
-      ``n_peaks`` (n,) spots found, ``n_crystals`` (n,), and ``values/NAME`` (n,) for each number that came with the
-      first frame, such as pulse energy; attributes ``series_key``, ``series_number``, ``series_name``.
+      ``n_peaks`` (n,) spots found, ``n_crystals`` (n,), ``group`` (n,) name of the shot's group, empty where shots are
+      not grouped, and ``values/NAME`` (n,) for each number that came with the first frame, such as pulse energy;
+      attributes ``series_key``, ``series_number``, ``series_name``.
     - ``/entry/crystals``: a table of m lattices in the order of their images: ``image`` (m,) index into the images,
       ``A`` (m, 3, 3) real-space a, b, c as rows in Angstrom in the file's axes, ``cell`` (m, 6) in Angstrom and
       degrees, ``n_indexed``, ``rmsd_q`` (1/Angstrom), ``rmsd_px`` (pixels), each (m,), ``beam_shift`` (m, 2) in m,
@@ -108,6 +111,7 @@ class NXmxWriter:
         self._columns["timestamp"].append(np.nan if shot.frame.timestamp is None else shot.frame.timestamp)
         self._columns["n_peaks"].append(len(peaks))
         self._columns["n_crystals"].append(len(shot.crystals))
+        self._columns["group"].append(plain_text(shot.group[:LONGEST_NAME]).encode())
         beam = shot.detector.beam
         self._columns["wavelength"].append(np.nan if beam is None else beam.wavelength)
         for name, column in self._values.items():
@@ -212,6 +216,7 @@ class NXmxWriter:
             "timestamp": Column(frames, "timestamp", np.float64, units="s"),
             "n_peaks": Column(frames, "n_peaks", np.int32),
             "n_crystals": Column(frames, "n_crystals", np.int32),
+            "group": Column(frames, "group", _GROUP),
         }
         named = {_safe_name(name): name for name, value in values.items() if not isinstance(value, str)}
         group = add_group(frames, "values", "NXcollection")

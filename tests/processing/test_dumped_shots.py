@@ -22,7 +22,7 @@ from braggwatch.processing.shot import Shot
 
 
 def assert_same(found: DumpedShot, shot: Shot) -> None:
-    assert (found.number, found.timestamp) == (shot.number, shot.frame.timestamp)
+    assert (found.number, found.timestamp, found.group) == (shot.number, shot.frame.timestamp, shot.group)
     assert shot.detector.beam is not None
     assert found.wavelength == shot.detector.beam.wavelength
     peaks = Peaks.empty() if shot.peaks is None else shot.peaks
@@ -115,6 +115,25 @@ def test_crystals_that_were_not_integrated_come_with_empty_tables(tmp_path: Path
         assert [len(table) for table in shot.reflections] == [0, 0]
         assert [crystal.known for crystal in shot.crystals] == [None, LYSOZYME]
         assert dump.gain == 1.0
+
+
+def test_groups_come_back_whatever_their_names_are(tmp_path: Path) -> None:
+    detector = small_detector()
+    names = ["pumped", "", "delay ≥ 1.5", "β" * 48, "😀" * 48, "dark"]
+    shots = [shot_of(i, detector) for i in range(len(names))]
+    for shot, name in zip(shots, names, strict=True):
+        shot.group = name
+    with DumpedShots(write_dump(tmp_path / "a.h5", shots, detector)) as dump:
+        assert [shot.group for shot in dump.shots()] == names
+
+
+def test_a_dump_of_before_there_were_groups_has_shots_without(tmp_path: Path) -> None:
+    detector = small_detector()
+    path = write_dump(tmp_path / "a.h5", some_shots(3, detector), detector)
+    with h5py.File(path, "r+") as file:
+        del file["entry/frames/group"]
+    with DumpedShots(path) as dump:
+        assert [shot.group for shot in dump.shots()] == ["", "", ""]
 
 
 def test_spots_of_many_panels_know_theirs(tmp_path: Path, shared: Path) -> None:
