@@ -28,7 +28,10 @@ _WORDS: dict[str, Test] = {
     "dumped": lambda values, rows: values.is_dumped(rows),
 }
 _COMPARISON = re.compile(r"([^\W\d]\w*)(<=|>=|!=|=|<|>)(.*)")
-_GAPS = re.compile(r"\s*(<=|>=|!=|=|<|>|(?<=tag):|(?<=file):)\s*", re.IGNORECASE)
+_GAPS = re.compile(r"\s*(<=|>=|!=|=|<|>|(?<=tag):|(?<=file):|(?<=group):)\s*", re.IGNORECASE)
+_QUOTED = re.compile(r'"([^"]*)"?')
+_SPACE = "\ufffe"
+"""Stands for a space between quotation marks while a line is taken apart; no name has it."""
 
 HELP = """Words that must all hold, with spaces between them:
 indexed – at least one lattice was found
@@ -40,6 +43,8 @@ res<2.5 – resolution in Å; likewise run, frame, spots, lattices, indexed (spo
    with <  <=  >  >=  =  !=
 tag:good – has this tag
 file:0003 – the file's path contains this text
+group:pumped – the shot is of this group; a name with spaces in quotation marks,
+   such as group:"laser_1 0"
 !indexed – the opposite of any of these"""
 """The language, for a tooltip."""
 
@@ -65,7 +70,12 @@ class HitFilter:
 
 def read_filter(text: str) -> HitFilter:
     """Read a line. Raises FilterError for what it does not understand."""
-    return HitFilter(text.strip(), tuple(_test(word) for word in _GAPS.sub(r"\1", text).split()))
+    words = _GAPS.sub(r"\1", _QUOTED.sub(_joined, text)).split()
+    return HitFilter(text.strip(), tuple(_test(word.replace(_SPACE, " ")) for word in words))
+
+
+def _joined(quoted: re.Match[str]) -> str:
+    return quoted[1].replace(" ", _SPACE)
 
 
 def _test(word: str) -> Test:
@@ -77,11 +87,13 @@ def _test(word: str) -> Test:
     if word.casefold() in _WORDS:
         return _WORDS[word.casefold()]
     kind, colon, rest = word.partition(":")
-    if colon and kind.casefold() in ("tag", "file"):
+    if colon and kind.casefold() in ("tag", "file", "group"):
         return _text_test(kind.casefold(), rest)
     match = _COMPARISON.fullmatch(word)
     if match is None:
-        raise FilterError(f"“{word}” is not understood: expected {', '.join(_WORDS)}, tag:…, file:… or such as res<2.5")
+        raise FilterError(
+            f"“{word}” is not understood: expected {', '.join(_WORDS)}, tag:…, file:…, group:… or such as res<2.5"
+        )
     return _comparison(*match.groups())
 
 
@@ -90,6 +102,8 @@ def _text_test(kind: str, text: str) -> Test:
         raise FilterError(f"“{kind}:” is not complete: expected a text after the colon")
     if kind == "tag":
         return lambda values, rows: values.with_tag(text, rows)
+    if kind == "group":
+        return lambda values, rows: values.in_group(text, rows)
     return lambda values, rows: values.in_file(text, rows)
 
 

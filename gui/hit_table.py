@@ -11,6 +11,7 @@ import numpy as np
 from braggwatch.gui.hit_columns import HitColumns
 from braggwatch.gui.hit_filter import HitFilter, read_filter
 from braggwatch.gui.hit_values import HitValues, Rows
+from braggwatch.gui.known_groups import label
 from braggwatch.gui.shot_key import ShotKey
 from braggwatch.streamer.archive_messages import HitRow
 from braggwatch.streamer.wording import UNKNOWN, clock, count, plain, said
@@ -54,6 +55,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("time", "time", "When its result came, local time", lambda row: clock(row.time), lambda row: row.time),
     Column("state", "state", "hit: no lattice was found; indexed: at least one", lambda row: row.state.value,
            lambda row: row.state.value),
+    Column("group", "group", "Group of the shot, such as pumped or dark",
+           lambda row: label(row.group) or UNKNOWN, lambda row: row.group),
     Column("spots", "spots", "How many spots were found", lambda row: count(row.n_peaks), lambda row: row.n_peaks),
     Column("res", "res. (Å)", "d spacing within which 95 % of the spots lie, Å",
            lambda row: said(row.resolution, "", 2), lambda row: row.resolution),
@@ -144,6 +147,8 @@ class HitTable:
 def line_of(row: HitRow) -> str:
     """Return all that is known of a hit in one line."""
     parts = [f"run {row.run}", f"frame {row.number}", row.state.value, f"{row.n_peaks} spots"]
+    if row.group:
+        parts.insert(3, f"group {label(row.group)}")
     if row.resolution is not None:
         parts.append(said(row.resolution, "Å", 2))
     for i, crystal in enumerate(row.crystals, 1):

@@ -17,7 +17,7 @@ _OF_HIT = {
 }  # fmt: skip
 _OF_LATTICE = {"indexed": "n_indexed", "rmsd": "rmsd_px"}
 CELL = ("a", "b", "c", "al", "be", "ga")
-NAMES = (*_OF_HIT, *_OF_LATTICE, *CELL, "file", "tags")
+NAMES = (*_OF_HIT, *_OF_LATTICE, *CELL, "group", "file", "tags")
 """Of the columns; ``indexed`` is the number of spots that the best lattice explains, ``state`` 1 where indexed."""
 _ENTRIES = float(2**32)
 
@@ -81,10 +81,12 @@ class HitValues:
     def of(self, name: str, rows: Rows) -> F64:
         """Return a column of `NAMES` for some rows, ``(n,)``; NaN where it is not known.
 
-        Files and tags come as numbers in alphabetical order, and files by entry.
+        Groups, files and tags come as numbers in alphabetical order, and files by entry.
         """
         if name in _OF_HIT:
             return self.hits.hits[_OF_HIT[name]][rows].astype(np.float64)
+        if name == "group":
+            return self._group_ranks(rows)
         if name == "file":
             return self._files(rows)
         if name == "tags":
@@ -95,6 +97,13 @@ class HitValues:
         lattices = self.hits.lattices[best[known]]
         values[known] = lattices["cell"][:, CELL.index(name)] if name in CELL else lattices[_OF_LATTICE[name]]
         return values
+
+    def _group_ranks(self, rows: Rows) -> F64:
+        rank = np.full(1 + len(self.hits.groups), np.nan)
+        for i, group in enumerate(sorted(self.hits.groups)):
+            rank[self.hits.code_of(group)] = i
+        ranks: F64 = rank[self.hits.hits["group"][rows]]
+        return ranks
 
     def _files(self, rows: Rows) -> F64:
         rank = np.empty(len(self._paths) + 1)
@@ -119,6 +128,12 @@ class HitValues:
         fits = np.zeros(len(self._paths) + 1, bool)
         fits[[code for path, code in self._paths.items() if part.casefold() in path.casefold()]] = True
         return fits[self._path[rows]]
+
+    def in_group(self, group: str, rows: Rows) -> NDArray[np.bool_]:
+        """Tell which rows belong to a group, whatever its case."""
+        group = group.casefold()
+        codes = [self.hits.code_of(name) for name in self.hits.groups if name.casefold() == group]
+        return np.isin(self.hits.hits["group"][rows], codes)
 
     def is_dumped(self, rows: Rows) -> NDArray[np.bool_]:
         """Tell which rows are in a file."""

@@ -42,6 +42,9 @@ class HitsView(Protocol):
     def set_shown(self, row: int | None, chosen: bool) -> None:
         """Mark the row of the shot that is shown; go to it where the user chose it."""
 
+    def set_grouped(self, grouped: bool) -> None:
+        """Show the column of the groups, or leave it out where shots are not grouped."""
+
     def set_counts(self, text: str) -> None:
         """Say how many hits are seen."""
 
@@ -100,6 +103,7 @@ class HitsController:
         self._follow_monitor()
         table = self.table
         self._view.set_rows(table.rows)
+        self._view.set_grouped(bool(table.hits.groups))
         self._view.set_counts(f"{count(len(table.rows))} of {count(len(table.hits))} hits")
         self._view.set_empty("" if len(table.rows) else self._why_empty())
         self._view.set_tags(sorted({tag for tags in set(table.values.tags.values()) for tag in tags}))

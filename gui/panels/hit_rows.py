@@ -14,7 +14,7 @@ from braggwatch.streamer.archive_messages import HitRow
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.wording import plain
 
-_LEFT = ("state", "file", "tags")
+_LEFT = ("state", "group", "file", "tags")
 _ALIGNMENT = [
     int(
         (Qt.AlignmentFlag.AlignLeft if c.name in _LEFT else Qt.AlignmentFlag.AlignRight) | Qt.AlignmentFlag.AlignVCenter

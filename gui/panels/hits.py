@@ -27,6 +27,7 @@ from braggwatch.gui.hit_columns import HitColumns
 from braggwatch.gui.hit_filter import HELP
 from braggwatch.gui.hit_table import COLUMNS
 from braggwatch.gui.hit_values import Rows
+from braggwatch.gui.known_groups import label
 from braggwatch.gui.panels.hit_rows import HitRows
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.style import TEXT_PX, font
@@ -34,9 +35,10 @@ from braggwatch.gui.theme import DARK, SPACE, Theme
 
 _SAMPLES = {
     "run": "1234", "frame": "1 234 567", "time": "23:59:59", "state": "indexed", "spots": "1 234", "indexed": "1 234",
-    "file": "run0042_indexed_0001.h5 · 1 234", "tags": "good twinned",
+    "group": "delay_ps 0 to 1.5", "file": "run0042_indexed_0001.h5 · 1 234", "tags": "good twinned",
 }  # fmt: skip
 """What a column must have room for; the others have room enough with their title."""
+_GROUP = next(place for place, column in enumerate(COLUMNS) if column.name == "group")
 _NARROW = 400
 """px."""
 _MAX_TAGGED = 500
@@ -83,6 +85,7 @@ class HitsPanel(Panel):
         self.rows = HitRows(self)
         self.table = self._make_table()
         self._lay_out()
+        self.set_grouped(False)
         self.set_theme(DARK)
 
     def _make_table(self) -> QTableView:
@@ -202,6 +205,10 @@ class HitsPanel(Panel):
         self.blockSignals(blocked)
         self._scroll_to(row, QAbstractItemView.ScrollHint.EnsureVisible)
 
+    def set_grouped(self, grouped: bool) -> None:
+        """Show the column of the groups, or leave it out where shots are not grouped."""
+        self.table.setColumnHidden(_GROUP, not grouped)
+
     def set_counts(self, text: str) -> None:
         """Say how many hits are seen."""
         self.counts.setText(text)
@@ -256,11 +263,19 @@ class HitsPanel(Panel):
         menu.addAction("Copy path", lambda: self.paths_wanted.emit(rows)).setEnabled(bool(folder))
         menu.addAction("Copy as text", lambda: self.lines_wanted.emit(rows)).setEnabled(bool(rows))
         menu.addSeparator()
+        self._add_group(menu, {hit.group for hit in hits})
         tags = self._tag_menu(menu, rows, [hit.tags for hit in hits])
         tags.setEnabled(0 < len(rows) <= _MAX_TAGGED)
         menu.addSeparator()
         menu.addAction("Save table as CSV…", self._ask_for_csv).setEnabled(self.rows.rowCount() > 0)
         return menu
+
+    def _add_group(self, menu: QMenu, groups: set[str]) -> None:
+        """Offer to show only the group of the selected rows, where they are of one."""
+        if len(groups) == 1 and (group := groups.pop()):
+            wanted = f'group:"{group}"' if " " in group else f"group:{group}"
+            menu.addAction(f"Only group {label(group)}".replace("&", "&&"), lambda: self.filter_line.setText(wanted))
+            menu.addSeparator()
 
     def _tag_menu(self, menu: QMenu, rows: list[int], tagged: list[tuple[str, ...]]) -> QMenu:
         tags = menu.addMenu("Tags")

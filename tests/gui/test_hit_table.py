@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hits_by_hand import columns_of, varied_rows
@@ -15,7 +16,7 @@ from braggwatch.gui.hit_table import COLUMNS, HitTable, line_of, write_csv
 from braggwatch.gui.shot_key import ShotKey
 from braggwatch.streamer.archive_messages import HitRow
 
-Value = Callable[[HitRow], float | tuple[str, ...] | tuple[str, int] | None]
+Value = Callable[[HitRow], float | str | tuple[str, ...] | tuple[str, int] | None]
 
 
 def of_best(get: Value) -> Value:
@@ -27,6 +28,7 @@ VALUES: dict[str, Value] = {
     "frame": lambda row: row.number,
     "time": lambda row: row.time,
     "state": lambda row: row.state == "indexed",
+    "group": lambda row: row.group or None,
     "spots": lambda row: row.n_peaks,
     "res": lambda row: row.resolution,
     "lattices": lambda row: len(row.crystals),
@@ -41,7 +43,8 @@ VALUES: dict[str, Value] = {
     "file": lambda row: (row.dumped[0].path, row.dumped[0].entry) if row.dumped else None,
     "tags": lambda row: row.tags or None,
 }
-ROWS = varied_rows(600)
+GROUPS = ("dark", "pumped", "laser_1 7", "")
+ROWS = [msgspec.structs.replace(row, group=GROUPS[i % 7 % 4]) for i, row in enumerate(varied_rows(600))]
 
 
 def single(value: object) -> object:
@@ -56,7 +59,7 @@ def table_of(rows: list[HitRow]) -> HitTable:
 
 
 def test_every_column_has_a_value_to_sort_by() -> None:
-    assert [column.name for column in COLUMNS] == [*list(VALUES)[:8], "a", "b", "c", "al", "be", "ga", "rmsd", "file",
+    assert [column.name for column in COLUMNS] == [*list(VALUES)[:9], "a", "b", "c", "al", "be", "ga", "rmsd", "file",
                                                    "tags"]  # fmt: skip
 
 
@@ -73,7 +76,7 @@ def test_a_column_is_sorted_with_unknown_values_last_and_equal_ones_as_recorded(
 
 
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize("name", [None, "frame", "res", "file", "tags", "state"])
+@pytest.mark.parametrize("name", [None, "frame", "res", "file", "tags", "state", "group"])
 def test_a_table_that_grew_page_by_page_is_as_one_that_came_at_once(name: str | None, descending: bool) -> None:
     grown = HitTable(HitColumns())
     grown.sort(name, descending)
@@ -113,6 +116,11 @@ def test_a_table_that_grew_page_by_page_is_as_one_that_came_at_once(name: str | 
         ("tag:goo", lambda row: False),
         ("file:HIT_0008", lambda row: any("hit_0008" in place.path for place in row.dumped)),
         ("!file:hit", lambda row: not row.dumped),
+        ("group:pumped", lambda row: row.group == "pumped"),
+        ("Group: PUMPED indexed", lambda row: row.group == "pumped" and bool(row.crystals)),
+        ('group:"laser_1 7"', lambda row: row.group == "laser_1 7"),
+        ('!group:"laser_1 7"', lambda row: row.group != "laser_1 7"),
+        ("group:pump", lambda row: False),
     ],
 )  # fmt: skip
 def test_a_filter_holds_for_what_it_says(text: str, holds: Callable[[HitRow], bool]) -> None:
@@ -128,11 +136,12 @@ def test_a_filter_holds_for_what_it_says(text: str, holds: Callable[[HitRow], bo
             "reso<2",
             "there is no column “reso”: expected run, frame, spots, res, lattices, indexed, rmsd, a, b, c, α, β",
         ),
-        ("good", "“good” is not understood: expected indexed, hit, multi, dumped, tag:…, file:… or such as res<2.5"),
+        ("good", "“good” is not understood: expected indexed, hit, multi, dumped, tag:…, file:…, group:… or such as"),
         ("res<", "“res<” is not complete: expected a number after <"),
         ("res<two", "“res<two” is not complete: expected a number after <"),
         ("res<2<3", "“res<2<3” is not complete: expected a number after <"),
         ("tag:", "“tag:” is not complete: expected a text after the colon"),
+        ("group:", "“group:” is not complete: expected a text after the colon"),
         ("!", "“” is not understood"),
         ("dumped:yes", "“dumped:yes” is not understood"),
     ],
@@ -220,7 +229,8 @@ def test_cells_say_what_is_known_and_a_dash_for_what_is_not() -> None:
 def test_a_hit_as_a_line_names_cell_and_file() -> None:
     row = next(row for row in ROWS if len(row.crystals) == 2 and row.dumped)
     line = line_of(row)
-    assert line.startswith(f"run {row.run}, frame {row.number}, indexed, {row.n_peaks} spots")
+    group = f"group {row.group}, " if row.group else ""
+    assert line.startswith(f"run {row.run}, frame {row.number}, indexed, {group}{row.n_peaks} spots")
     assert f"lattice 2: {row.crystals[1].cell[0]:.2f} " in line
     assert f"{row.dumped[0].path} image {row.dumped[0].entry}" in line
 

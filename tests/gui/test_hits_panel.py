@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hits_by_hand import varied_rows
 from messages_by_hand import NotingOutbox
@@ -11,6 +12,7 @@ from PyQt5.QtWidgets import QApplication, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from braggwatch.gui.controllers.hits import HitsController
+from braggwatch.gui.hit_table import COLUMNS
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.panels.hits import HitsPanel
 from braggwatch.gui.theme import LIGHT
@@ -76,9 +78,10 @@ def test_all_hits_are_seen_with_their_cells_and_counted(bench: Bench) -> None:
     model, row = bench.panel.rows, ROWS[8]
     texts = [model.data(model.index(8, column)) for column in range(model.columnCount())]
     titles = [model.headerData(column, Qt.Orientation.Horizontal) for column in range(model.columnCount())]
-    assert titles == ["run", "frame", "time", "state", "spots", "res. (Å)", "lattices", "indexed", "a (Å)", "b (Å)",
-                      "c (Å)", "α (°)", "β (°)", "γ (°)", "RMSD (px)", "file · image", "tags"]  # fmt: skip
-    assert texts[1] == str(row.number) and texts[4] == str(row.n_peaks) and texts[3] == row.state.value
+    assert titles == ["run", "frame", "time", "state", "group", "spots", "res. (Å)", "lattices", "indexed", "a (Å)",
+                      "b (Å)", "c (Å)", "α (°)", "β (°)", "γ (°)", "RMSD (px)", "file · image", "tags"]  # fmt: skip
+    assert texts[1] == str(row.number) and texts[5] == str(row.n_peaks)
+    assert texts[3:5] == [row.state.value, "–"]
 
 
 def test_a_filter_is_applied_as_it_is_typed_and_counted(bench: Bench) -> None:
@@ -104,12 +107,12 @@ def test_a_filter_that_is_not_understood_says_why_and_leaves_the_rows_as_they_ar
 def test_a_column_is_sorted_upwards_then_downwards_then_as_recorded(bench: Bench) -> None:
     header = bench.panel.table.horizontalHeader()
     for order in (Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder):
-        header.sectionClicked.emit(4)
+        header.sectionClicked.emit(5)
         bench.refresh()
         spots = [ROWS[i].n_peaks for i in bench.seen()]
         assert spots == sorted(spots, reverse=order == Qt.SortOrder.DescendingOrder)
-        assert (header.sortIndicatorSection(), header.sortIndicatorOrder()) == (4, order)
-    header.sectionClicked.emit(4)
+        assert (header.sortIndicatorSection(), header.sortIndicatorOrder()) == (5, order)
+    header.sectionClicked.emit(5)
     bench.refresh()
     assert bench.seen() == list(range(300))
 
@@ -277,3 +280,23 @@ def test_the_marked_row_and_the_colours_follow(bench: Bench) -> None:
     assert model.data(model.index(indexed, 3), Qt.ItemDataRole.ForegroundRole).color().name() == LIGHT.indexed.lower()
     assert model.rowCount(QModelIndex()) == 300
     assert not bench.panel.grab().isNull()
+
+
+def test_the_group_has_a_column_where_shots_are_grouped_and_a_way_to_see_it_alone(bench: Bench) -> None:
+    column = next(i for i, column in enumerate(COLUMNS) if column.name == "group")
+    assert bench.panel.table.isColumnHidden(column)
+    grouped = [
+        msgspec.structs.replace(row, id=1000 + i, series="grouped", group=("laser_1 0", "laser_1 1")[i % 2])
+        for i, row in enumerate(ROWS[:40])
+    ]
+    bench.monitor.hits.extend(grouped)
+    bench.monitor.hits_changed.emit()
+    bench.refresh()
+    assert not bench.panel.table.isColumnHidden(column)
+    bench.panel.table.selectRow(bench.panel.rows.rowCount() - 1)
+    only = next(action for action in bench.panel.menu().actions() if action.text() == "Only group laser_1 1")
+    only.trigger()
+    bench.refresh()
+    assert bench.panel.filter_line.text() == 'group:"laser_1 1"'
+    texts = {bench.panel.rows.data(bench.panel.rows.index(i, column)) for i in range(bench.panel.rows.rowCount())}
+    assert bench.panel.rows.rowCount() == 20 and texts == {"laser_1 1"}

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from braggwatch.gui import numbers, style
 from braggwatch.gui.panels.plot import Band, Plot, Quantity
-from braggwatch.gui.theme import DARK, LIGHT, THEMES, Theme
+from braggwatch.gui.theme import DARK, LIGHT, N_GROUP_TONES, THEMES, Theme, group_tone
 from braggwatch.streamer.feed_messages import Queue
 
 
@@ -32,7 +32,9 @@ def test_text_and_meanings_stand_out_from_the_panel(theme: Theme) -> None:
         return (light + 0.05) / (dark + 0.05)
 
     assert contrast(theme.text) > 7 and contrast(theme.quiet) > 4.5
-    for meaning in ("hit", "indexed", "multi_lattice", "predicted", "alarm"):
+    groups = [group_tone(order) for order in range(N_GROUP_TONES)]
+    assert len({getattr(theme, tone) for tone in groups}) == N_GROUP_TONES
+    for meaning in ("hit", "indexed", "multi_lattice", "predicted", "alarm", *groups):
         assert contrast(getattr(theme, meaning)) >= 3
     assert contrast(theme.text, style.chosen(theme)) > 4.5
 
