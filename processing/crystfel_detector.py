@@ -38,10 +38,14 @@ def detector_from_crystfel(
     if photon_energy is None and not geometry.knows_photon_energy and series is not None:
         photon_energy = series.photon_energy
     layout = _Layout(geometry, shape)
+    saturation = None if series is None else series.saturation_value
     panels = tuple(
-        _panel(geometry, panel, layout.row(panel), _clen(geometry, panel, clen)) for panel in geometry.panels
+        _panel(geometry, panel, layout.row(panel), _clen(geometry, panel, clen), saturation)
+        for panel in geometry.panels
     )
     equal, below, above = _flags(geometry)
+    if series is not None and series.error_value is not None and series.error_value not in equal:
+        equal += (float(series.error_value),)
     detector = Detector(
         panels, layout.slab, _beam(geometry, photon_energy), np.zeros((0, 0), bool), equal, below, above
     )
@@ -116,7 +120,7 @@ def _beam(geometry: CrystfelGeometry, photon_energy: float | None) -> Beam | Non
     return Beam(energy, FWHM_PER_SIGMA * geometry.bandwidth)
 
 
-def _panel(geometry: CrystfelGeometry, panel: CrystfelPanel, row: int, clen: float) -> Panel:
+def _panel(geometry: CrystfelGeometry, panel: CrystfelPanel, row: int, clen: float, saturation: float | None) -> Panel:
     pitch = 1.0 / panel.res
     fsx, fsy, fsz = panel.fs
     ssx, ssy, ssz = panel.ss
@@ -130,7 +134,7 @@ def _panel(geometry: CrystfelGeometry, panel: CrystfelPanel, row: int, clen: flo
         corner=(panel.corner_x * pitch + shift_x, panel.corner_y * pitch + shift_y, clen + panel.coffset),
         fs=(fsx * pitch, fsy * pitch, fsz * pitch),
         ss=(ssx * pitch, ssy * pitch, ssz * pitch),
-        max_adu=panel.max_adu,
+        max_adu=saturation if saturation is not None and not math.isfinite(panel.max_adu) else panel.max_adu,
     )
 
 

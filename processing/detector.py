@@ -118,8 +118,9 @@ class Detector:
         their coffset, so for a file whose clen is an encoder's reading, `distance` is that reading too; `with_distance`
         puts the detector at a true distance. `distance` must be given where the file leaves clen out or to a data file;
         without any photon energy the detector has no beam. What neither says is taken from `series`, whose distance is
-        that of the panels' mean. `shape` is that of one frame's data array, such as
-        ``(16, 512, 128)``, needed only where the file's panels do not reach its end.
+        that of the panels' mean: its saturation value holds for panels without ``max_adu``, and its error value means
+        bad whatever the file's flags are. `shape` is that of one frame's data array, such as ``(16, 512, 128)``, needed
+        only where the file's panels do not reach its end.
 
         A stack ``(module, ss, fs)`` becomes the slab that `as_slab` makes of it. Masks are read where the file names a
         file that exists (beside it or in the working directory); masks that lie in data files are not.

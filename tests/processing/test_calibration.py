@@ -232,6 +232,17 @@ def test_npy_files_and_stacks_of_modules_are_read(tmp_path: Path) -> None:
         load_array(path, SHAPE)
 
 
+def test_a_dark_that_the_older_tools_put_together_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    np.save(tmp_path / "dark.npy", np.zeros((1765, 1765), np.uint8))
+    message = (
+        "found (1765, 1765). It is a CSPAD as the older tools put its panels together, and fits only images put "
+        "together likewise; for others take a new one: braggwatch dark"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_array(tmp_path / "dark.npy", (1480, 1552))
+    assert load_array(tmp_path / "dark.npy", (1765, 1765)).shape == (1765, 1765)
+
+
 def test_a_dark_and_its_noise_are_loaded_together(h5: Path, tmp_path: Path) -> None:
     noise = np.ones(SHAPE)
     noise[3, 2] = 0

@@ -17,6 +17,7 @@ from braggwatch.processing.beam import HC
 from braggwatch.processing.crystfel_geometry import CrystfelGeometry, CrystfelMask
 from braggwatch.processing.crystfel_values import FILE_SETTINGS, NOT_USED, PANEL_SETTINGS, SYNONYMS, InDataFile
 from braggwatch.processing.detector import Detector
+from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Series
 
 PANELS = {
@@ -289,6 +290,18 @@ def test_values_that_mean_bad_reach_the_detector(tmp_path: Path, shared: Path) -
         ValueError, match="expected the same flag_equal, flag_lessthan and flag_morethan for all panels"
     ):
         Detector.from_crystfel(written(tmp_path, HEAD + PANEL + flags + PANEL.replace("p0/", "p1/")))
+
+
+def test_the_streams_saturation_holds_where_the_file_is_silent_and_its_error_value_always(tmp_path: Path) -> None:
+    series = Series(key="s", number=1, saturation_value=47_000.0, error_value=65_535)
+    second = PANEL.replace("p0/", "p1/").replace("_ss = 0", "_ss = 5").replace("_ss = 4", "_ss = 9")
+    text = HEAD + "flag_equal = 1\n" + PANEL + second + "p1/max_adu = 9000\n"
+    detector = DetectorSettings(geometry=written(tmp_path, text)).detector(series)
+    assert [panel.max_adu for panel in detector.panels] == [47_000.0, 9000.0]
+    assert detector.flag_values == (1.0, 65_535.0)
+    silent = Detector.from_crystfel(written(tmp_path, text), series=Series(key="s", number=1))
+    assert [panel.max_adu for panel in silent.panels] == [np.inf, 9000.0]
+    assert silent.flag_values == (1.0,)
 
 
 def test_groups_are_kept(shared: Path) -> None:
