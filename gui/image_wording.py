@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from braggwatch.gui.image_assembly import Assembly, Place
+from braggwatch.gui.image_layers import UNITS, LayerKind
 from braggwatch.gui.image_picture import Picture
+from braggwatch.gui.image_preparation import PreparedMap, PreparedShot
+from braggwatch.gui.mask_sources import SOURCES
 from braggwatch.gui.monitor import Follow, Monitor
 from braggwatch.gui.shot_key import ShotKey
 from braggwatch.streamer.feed_messages import Status
@@ -71,14 +75,57 @@ def readout(picture: Picture, x: float, y: float, geometry_known: bool) -> str:
     place = picture.assembly.locate(x, y)
     if place is None:
         return ""
+    return " · ".join([_pixel(picture, x, y), *_where(picture.assembly, place, geometry_known)])
+
+
+def layer_readout(layer: PreparedMap, shot: PreparedShot | None, x: float, y: float) -> str:
+    """Return what is under a point of a map: its value, the shot's, and where it is; empty beside the pixels."""
+    picture = layer.picture
+    place = None if picture is None else layer.assembly.locate(x, y)
+    if picture is None or place is None:
+        return ""
+    if layer.found.kind == "mask":
+        number = picture.value_at(x, y)
+        parts = [f"masked by {SOURCES[number - 1].name}" if 0 < number <= len(SOURCES) else "not masked"]
+    else:
+        unit = layer.found.unit or UNITS[layer.found.kind]
+        parts = [f"{layer.found.kind} {fine_value_text(picture.value_at(x, y))} {plain(unit, 20)}"]
+    if shot is not None and shot.picture is not None and shot.assembly is layer.assembly:
+        parts.append(f"shot {_pixel(shot.picture, x, y)}")
+    return " · ".join([*parts, *_where(layer.assembly, place, layer.geometry_known)])
+
+
+def _pixel(picture: Picture, x: float, y: float) -> str:
     value = value_text(picture.value_at(x, y))
-    parts = [f"{value} ADU" if picture.counts_at(x, y) else f"masked ({value})", f"fs {place.fs:.1f} ss {place.ss:.1f}"]
+    return f"{value} ADU" if picture.counts_at(x, y) else f"masked ({value})"
+
+
+def _where(assembly: Assembly, place: Place, geometry_known: bool) -> list[str]:
+    parts = [f"fs {place.fs:.1f} ss {place.ss:.1f}"]
     if geometry_known:
-        detector = picture.assembly.detector
+        detector = assembly.detector
         parts.append(f"panel {plain(detector.panels[place.panel].name, 30)}")
         if detector.beam is not None:
             parts.append(said(float(detector.resolution(place.fs, place.ss, place.panel)[0]), "Å", 2))
-    return " · ".join(parts)
+    return parts
+
+
+def layer_caption(kind: LayerKind, layer: PreparedMap | None) -> tuple[str, ...]:
+    """Return which map is shown, in parts, the most important first."""
+    parts = [f"{kind} map" if kind != "mask" else "mask: who masked a pixel", "not the shot"]
+    if layer is not None and not layer.problem:
+        found = layer.found
+        unit = found.unit or UNITS[kind]
+        parts = [parts[0] if found.n_stages == 1 else f"{kind} map of stage G{found.stage}", parts[1]]
+        parts += [plain(unit, 20), plain(found.source.rpartition("/")[2], 60)]
+    return tuple(part for part in parts if part)
+
+
+def without_map(kind: LayerKind, layer: PreparedMap | None, *, known: bool) -> str:
+    """Return why no map is shown, as a sentence; empty where one is."""
+    if layer is not None:
+        return _sentence(layer.problem or layer.assembly.problem) if layer.problem or layer.assembly.problem else ""
+    return f"Waiting for the {kind} map of the processor." if known else "Nothing has been heard of a detector yet."
 
 
 def value_text(value: float) -> str:
@@ -88,6 +135,11 @@ def value_text(value: float) -> str:
     if not np.isfinite(value):
         return "no number"
     return f"{value:.1f}" if abs(value) < 1e5 else f"{value:.2e}"
+
+
+def fine_value_text(value: float) -> str:
+    """Return a value of a map with four digits that count: gains and noise differ by little."""
+    return f"{value:.4g}" if np.isfinite(value) else "no number"
 
 
 def nothing_to_show(monitor: Monitor) -> str:

@@ -50,7 +50,8 @@ def pixels_in(shape: Shape, assembly: Assembly) -> NDArray[np.bool_]:
         numbers = np.array([shape.x, shape.y, shape.inner, shape.outer])
         if not np.isfinite(numbers).all():
             raise ValueError("the ring's centre or a radius is no number")
-        _fill_ring(*numbers, bounds, forward, np.linalg.inv(forward[:, :2]), inside)
+        turned_back = np.linalg.inv(forward[:, :2])
+        _fill_ring(shape.x, shape.y, shape.inner, shape.outer, bounds, forward, turned_back, inside)
         return inside
     corners = np.ascontiguousarray(shape.corners, float)
     if corners.ndim != 2 or corners.shape[1] != 2 or not 3 <= len(corners) <= MAX_CORNERS:

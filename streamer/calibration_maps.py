@@ -100,7 +100,8 @@ def _read(settings: DetectorSettings, series: Series, wanted: MapWanted) -> Map:
     if len(payload) > MAX_PACKED_BYTES:
         raise ValueError(f"the map takes {len(payload) >> 20} MiB, more than viewers take ({MAX_PACKED_BYTES >> 20})")
     return Map(
-        series=wanted.series, kind=wanted.kind, stage=wanted.stage, n_stages=found.n_stages,
+        series=wanted.series, kind=wanted.kind, stage=wanted.stage if found.n_stages > 1 else 0,
+        n_stages=found.n_stages,
         shape=(found.values.shape[0], found.values.shape[1]), dtype=found.values.dtype.name, unit=found.unit,
         source=plain(found.source), payload=payload,
     )  # fmt: skip

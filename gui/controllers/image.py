@@ -1,22 +1,22 @@
-"""Keeps the image panel on the shot that is shown: pixels are unpacked in a thread, the newest shot wins."""
+"""Keeps the image panel on the shot or map that is shown: pixels are unpacked in a thread, the newest shot wins."""
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from braggwatch.gui import image_wording as wording
+from braggwatch.gui.controllers.image_map import ImageMap
 from braggwatch.gui.image_assembly import Assembly
-from braggwatch.gui.image_levels import Levels
-from braggwatch.gui.image_picture import Picture, PictureMaker, check_shape
-from braggwatch.gui.image_rings import Ring, beam_centre, resolution_rings
-from braggwatch.gui.image_spots import Points, Spots, placed, predicted_points, spots_of
+from braggwatch.gui.image_layers import Layer, LayerKind
+from braggwatch.gui.image_picture import Picture
+from braggwatch.gui.image_preparation import Preparation, PreparedShot, map_pixels
+from braggwatch.gui.image_rings import Ring
+from braggwatch.gui.image_spots import Points, Spots, placed
 from braggwatch.gui.monitor import Follow, Monitor
-from braggwatch.processing.detector import Detector
-from braggwatch.streamer.picture_messages import SettingsInForce, ShotImage
+from braggwatch.streamer.picture_messages import ShotImage
 
 
 class ImageView(Protocol):
@@ -34,8 +34,15 @@ class ImageView(Protocol):
     """With the picture coordinates under the cursor, NaN where there is none."""
     predicted_shown: Any
     """With whether predicted reflections are to be seen."""
+    layer_chosen: Any
+    """With the name of a layer."""
+    stage_chosen: Any
+    """With the number of a gain stage."""
     trouble: Any
     """With a sentence."""
+
+    def set_layer(self, layer: Layer) -> None:
+        """Say what the next picture shows."""
 
     def set_picture(self, picture: Picture | None, shape: tuple[int, int]) -> None:
         """Show a picture, or an empty place of a picture's size."""
@@ -65,86 +72,23 @@ class ImageView(Protocol):
         """Say what is under the cursor."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """All that takes long to work out of a shot."""
-
-    shot: ShotImage
-    assembly: Assembly
-    geometry_known: bool
-    picture: Picture | None
-    spots: Spots
-    rings: tuple[Ring, ...]
-    centre: tuple[float, float] | None
-    problem: str
-    """Why there is no picture, or why something is missing from it."""
-
-
-class _Preparation:
-    """Belongs to the thread that unpacks."""
-
-    def __init__(self) -> None:
-        self._maker = PictureMaker()
-        self._made_for: tuple[Detector | None, tuple[int, int]] = (None, (0, 0))
-        self._assembly = Assembly(_array_only((1, 1), None))
-        self._overlays: tuple[tuple[Ring, ...], tuple[float, float] | None] = ((), None)
-        self._geometry_known = False
-
-    def __call__(
-        self, shot: ShotImage, detector: Detector | None, settings: SettingsInForce | None, predict: bool
-    ) -> _Prepared:
-        picture, spots, problem = None, Spots(), ""
-        try:
-            self._lay_out(shot, detector)
-            spots = spots_of(shot.result, self._assembly)
-            if shot.payload:
-                picture = self._maker.make(shot, self._assembly)
-                # so that the kernel is compiled here, once a type of pixels, and not while the window waits for it
-                picture.draw(0.0, 0.0, 1.0, 1.0, 1.0, Levels(0.0, 1.0), "linear")
-            if predict:
-                spots = replace(spots, predicted=predicted_points(shot.result, self._assembly, settings))
-        except (ValueError, OverflowError) as error:
-            problem = str(error)
-        except MemoryError:
-            problem = "there is not enough memory for the picture"
-        return _Prepared(shot, self._assembly, self._geometry_known, picture, spots, *self._overlays, problem)
-
-    def _lay_out(self, shot: ShotImage, detector: Detector | None) -> None:
-        shape = shot.shape
-        if self._made_for == (detector, shape):
-            return
-        check_shape(shot)
-        self._geometry_known = detector is not None and detector.shape == shape
-        self._assembly = Assembly(
-            detector if detector is not None and self._geometry_known else _array_only(shape, detector)
-        )
-        self._overlays = (
-            (resolution_rings(self._assembly), beam_centre(self._assembly)) if self._geometry_known else ((), None)
-        )
-        self._made_for = detector, shape
-
-
-def _array_only(shape: tuple[int, int], other: Detector | None) -> Detector:
-    """Return a detector for images of a shape for which there is no geometry: nothing of it but its shape is true."""
-    flags = () if other is None else other.flag_values
-    return Detector.single_panel(shape, pixel_size=1e-4, distance=1.0, beam_center=(0.0, 0.0), flag_values=flags)
-
-
 class ImageController:
     """Keeps the panel on `monitor.shot`.
 
     Unpacking, assembling and binning a shot run in a thread of their own, one shot at a time: whatever is shown when
-    that is done comes next, and what has passed meanwhile is left out.
+    that is done comes next, and what has passed meanwhile is left out. A map of the pixels that is shown instead stays
+    until another layer, run or state of the settings makes it another one.
     """
 
     def __init__(self, monitor: Monitor, view: ImageView) -> None:
         self.stale = True
         self._monitor, self._view = monitor, view
         self._thread = ThreadPoolExecutor(1, "image")
-        self._preparation = _Preparation()
-        self._job: Future[_Prepared] | None = None
+        self._preparation = Preparation()
+        self._job: Future[PreparedShot] | None = None
         self._asked: tuple[object, ...] = ()
-        self._shown: _Prepared | None = None
+        self._shown: PreparedShot | None = None
+        self._map = ImageMap(monitor, self._thread, self._preparation, self._note)
         self._predict = True
         self._at = (math.nan, math.nan)
         self._trial: tuple[ArrayLike, ArrayLike] | None = None
@@ -154,6 +98,8 @@ class ImageController:
             monitor.settings_changed, monitor.hits_changed,
         ):  # fmt: skip
             signal.connect(self._note)
+        view.layer_chosen.connect(self._choose_layer)
+        view.stage_chosen.connect(self._choose_stage)
         view.follow_wanted.connect(self._follow)
         view.pause_wanted.connect(self._pause)
         view.step_wanted.connect(self._step)
@@ -164,8 +110,28 @@ class ImageController:
 
     @property
     def preparing(self) -> bool:
-        """Whether a shot is being unpacked; `stale` tells when it is done."""
-        return self._job is not None
+        """Whether a shot or a map is being unpacked; `stale` tells when it is done."""
+        return self._job is not None or self._map.preparing
+
+    @property
+    def assembly(self) -> Assembly | None:
+        """Where the pixels lie in the picture that is shown; None where there is none."""
+        shown = self._map.prepared if self._map.instead else self._shown
+        return None if shown is None or shown.picture is None else shown.assembly
+
+    def beyond(self, limit: float, *, below: bool) -> Future[NDArray[np.bool_]] | None:
+        """Have the pixels found that are below or above a value in what is shown; None where no values are shown."""
+        beyond, submit = self._preparation.beyond, self._thread.submit
+        if self._map.instead:
+            layer = self._map.prepared
+            if layer is None or layer.picture is None or layer.found.kind == "mask":
+                return None
+            detector = layer.assembly.detector.without_flags()
+            return submit(beyond, map_pixels(layer.found), detector, limit, below=below)
+        shown = self._shown
+        if shown is None or shown.picture is None:
+            return None
+        return submit(beyond, shown.shot, shown.assembly.detector, limit, below=below)
 
     def refresh(self) -> None:
         """Show what has been prepared, and have the shot prepared that is wanted now."""
@@ -179,6 +145,8 @@ class ImageController:
             self._show_nothing()
         elif self._job is None:
             self._prepare(shot)
+        if self._map.refresh():
+            self._show_map()
         self._say_which()
         number = None if self._shown is None else self._shown.shot.result.number
         self._view.set_state(monitor.live, monitor.follow, number)
@@ -211,13 +179,32 @@ class ImageController:
         if len(wanted) == len(self._asked) and all(a is b for a, b in zip(wanted, self._asked, strict=True)):
             return
         self._asked = wanted
-        self._job = self._thread.submit(self._preparation, shot, detector, monitor.settings, self._predict)
+        self._job = self._thread.submit(self._preparation.shot, shot, detector, monitor.settings, self._predict)
         self._job.add_done_callback(self._note_done)
 
-    def _show(self, prepared: _Prepared) -> None:
+    def _show_map(self) -> None:
+        self._view.set_layer(self._map.layer)
+        self._show_picture()
+        self._point(*self._at)
+
+    def _choose_layer(self, kind: LayerKind) -> None:
+        self._map.choose(kind)
+        self._show_map()
+
+    def _choose_stage(self, stage: int) -> None:
+        self._map.choose_stage(stage)
+
+    def _show_picture(self) -> None:
+        """Show the shot or the map; while one is awaited nothing, so that nobody takes one for the other."""
+        shown = self._map.prepared if self._map.instead else self._shown
+        picture = None if shown is None else shown.picture
+        has_place = shown is not None and (picture is not None or not self._map.instead)
+        self._view.set_picture(picture, shown.assembly.shape if shown is not None and has_place else (0, 0))
+
+    def _show(self, prepared: PreparedShot) -> None:
         self._shown = prepared
         view = self._view
-        view.set_picture(prepared.picture, prepared.assembly.shape)
+        self._show_picture()
         view.set_geometry(prepared.rings, prepared.centre)
         view.set_spots(prepared.spots)
         self._show_trial()
@@ -226,7 +213,7 @@ class ImageController:
     def _show_nothing(self) -> None:
         if self._shown is not None or not self._asked:
             self._shown, self._asked = None, ()
-            self._view.set_picture(None, (0, 0))
+            self._show_picture()
             self._view.set_geometry((), None)
             self._view.set_spots(Spots())
             self._show_trial()
@@ -244,6 +231,11 @@ class ImageController:
 
     def _say_which(self) -> None:
         monitor, shown = self._monitor, self._shown
+        if self._map.instead:
+            layer, known = self._map.prepared, monitor.geometry is not None
+            self._view.set_caption(wording.layer_caption(self._map.kind, layer), old=False)
+            self._view.set_sentence(wording.without_map(self._map.kind, layer, known=known))
+            return
         if monitor.shot is None or shown is None:
             self._view.set_caption((), old=False)
             self._view.set_sentence(wording.nothing_to_show(monitor) if monitor.shot is None else "")
@@ -273,7 +265,10 @@ class ImageController:
     def _point(self, x: float, y: float) -> None:
         self._at, shown = (x, y), self._shown
         text = ""
-        if shown is not None and shown.picture is not None:
+        if self._map.instead:
+            layer = self._map.prepared
+            text = "" if layer is None else wording.layer_readout(layer, shown, x, y)
+        elif shown is not None and shown.picture is not None:
             text = wording.readout(shown.picture, x, y, shown.geometry_known)
         self._view.set_readout(text)
 

@@ -7,6 +7,7 @@ from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QFont, QPixmap, QResizeEvent
 from PyQt5.QtWidgets import QApplication, QFileDialog, QLabel, QVBoxLayout, QWidget
 
+from braggwatch.gui.image_layers import LAYERS, Layer, LayerKind
 from braggwatch.gui.image_levels import SCALES, Levels, LevelsFor, Scale
 from braggwatch.gui.image_picture import Picture
 from braggwatch.gui.image_rings import Ring
@@ -42,6 +43,10 @@ class ImagePanel(Panel):
     """Picture coordinates under the cursor."""
     predicted_shown = pyqtSignal(bool)
     """Whether predicted reflections are to be seen."""
+    layer_chosen = pyqtSignal(str)
+    """The name of a layer."""
+    stage_chosen = pyqtSignal(int)
+    """The number of a gain stage."""
     trouble = pyqtSignal(str)
     """A sentence on what did not work."""
 
@@ -53,8 +58,8 @@ class ImagePanel(Panel):
         self.canvas, self.caption, self.toolbar, self.plot = ImageCanvas(), Caption(), ImageToolbar(), LevelsPlot()
         self.readout = QLabel()
         self.readout.setToolTip(
-            "Under the cursor: pixel value in ADU · image coordinates fs and ss in pixels, the centre of the first "
-            "pixel at 0.5 · panel · resolution in Å"
+            "Under the cursor: value of the layer and of the shot · image coordinates fs and ss in pixels, the centre "
+            "of the first pixel at 0.5 · panel · resolution in Å"
         )
         self.readout.setMinimumWidth(1)
         self.sentence = QLabel(self.canvas)
@@ -85,6 +90,7 @@ class ImagePanel(Panel):
         for signal, ours in (
             (bar.follow_wanted, self.follow_wanted), (bar.pause_wanted, self.pause_wanted),
             (bar.step_wanted, self.step_wanted), (bar.jump_wanted, self.jump_wanted), (canvas.pointed, self.pointed),
+            (bar.layer_chosen, self.layer_chosen), (bar.stage_chosen, self.stage_chosen),
         ):  # fmt: skip
             signal.connect(ours)
         for switch in (bar.spots, bar.predicted, bar.rings, bar.centre, bar.mask):
@@ -108,6 +114,13 @@ class ImagePanel(Panel):
         self.canvas.set_picture(picture, shape)
         self._make_room()
         self._place_sentence()
+
+    def set_layer(self, layer: Layer) -> None:
+        """Say what the next picture shows."""
+        self.canvas.layer = layer.kind
+        self.toolbar.set_layer(layer)
+        self.caption.set_layer(layer)
+        self.plot.set_unit(layer.unit)
 
     def set_spots(self, spots: Spots) -> None:
         """Show what was found."""
@@ -212,12 +225,13 @@ class ImagePanel(Panel):
     def chosen(self) -> dict[str, str]:
         """Return colours and scale, and levels that were chosen by hand with the shape of the images they are for."""
         chosen: dict[str, str] = {"colours": self.canvas.colour_map, "scale": self.canvas.scale_name}
-        levels = self.canvas.levels_by_hand
-        return chosen if levels is None else chosen | {"levels": levels.as_text()}
+        by_hand = self.canvas.levels_by_hand
+        return chosen | {_levels_of(layer): levels.as_text() for layer, levels in by_hand.items()}
 
     def choose(self, chosen: Mapping[str, str]) -> None:
         """Take colours and scale; levels wait for the first image, and are forgotten where that has another shape."""
-        self.canvas.earlier = LevelsFor.from_text(chosen.get("levels", ""))
+        earlier = {layer: LevelsFor.from_text(chosen.get(_levels_of(layer), "")) for layer in LAYERS}
+        self.canvas.earlier = {layer: levels for layer, levels in earlier.items() if levels is not None}
         for name in COLOUR_MAPS:
             if name == chosen.get("colours"):
                 self.toolbar.set_colour_map(name)
@@ -271,7 +285,8 @@ class ImagePanel(Panel):
         height = self.height()
         self.toolbar.setVisible(height >= _TOOLBAR_FROM)
         self.readout.setVisible(height >= _READOUT_FROM)
-        wanted = self.toolbar.histogram.isChecked() and self.canvas.picture is not None
+        canvas = self.canvas
+        wanted = self.toolbar.histogram.isChecked() and canvas.picture is not None and canvas.layer != "mask"
         self.plot.setVisible(wanted and height >= _HISTOGRAM_FROM)
 
     def _place_sentence(self) -> None:
@@ -294,3 +309,8 @@ class ImagePanel(Panel):
             layout.activate()
         self.set_readout(self._readout_text)
         self._place_sentence()
+
+
+def _levels_of(layer: LayerKind) -> str:
+    """Return the name under which a layer's levels are remembered."""
+    return "levels" if layer == "image" else f"levels of {layer}"

@@ -2,14 +2,18 @@
 
 import math
 
+import numpy as np
 import pyqtgraph as pg
 from PyQt5.QtCore import QEvent, QPointF, pyqtSignal
-from PyQt5.QtGui import QResizeEvent
+from PyQt5.QtGui import QColor, QResizeEvent
 
+from braggwatch.gui.image_layers import LayerKind
 from braggwatch.gui.image_levels import Histogram, Levels, LevelsFor, Scale
 from braggwatch.gui.image_picture import Drawing, Picture
+from braggwatch.gui.mask_picture import MaskPicture
+from braggwatch.gui.mask_sources import SOURCES
 from braggwatch.gui.panels.image_box import ImageBox
-from braggwatch.gui.panels.image_colours import ColourMap, colour_table
+from braggwatch.gui.panels.image_colours import EDITED_ALPHA, ColourMap, colour_table, edited_colour, mask_table
 from braggwatch.gui.panels.image_numbers import PixelNumbers
 from braggwatch.gui.panels.image_overlays import Overlays
 from braggwatch.gui.theme import DARK, Theme
@@ -33,10 +37,12 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
         self.scale_name: Scale = "linear"
         self.colour_map: ColourMap = "inverted grey"
         self.mask_shown = True
-        self.manual: Levels | None = None
-        """None: chosen from the histogram."""
-        self.earlier: LevelsFor | None = None
-        """Chosen by hand at the last start; taken for the first image, if that has the same shape."""
+        self.layer: LayerKind = "image"
+        self.manuals: dict[LayerKind, Levels] = {}
+        """Levels chosen by hand, by layer; else they are chosen from the histogram."""
+        self.earlier: dict[LayerKind, LevelsFor] = {}
+        """Chosen by hand at the last start; taken for the first picture of a layer, if that has the same shape."""
+        self._mask_picture: MaskPicture | None = None
         self._said: tuple[object, object] = (None, None)
         self._drawn: tuple[object, ...] = ()
         self.ci.layout.setContentsMargins(0, 0, 0, 0)
@@ -44,6 +50,8 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
         self.addItem(self.box)
         self._item = pg.ImageItem(axisOrder="row-major")
         self.box.addItem(self._item, ignoreBounds=True)
+        self._mask_item = pg.ImageItem(axisOrder="row-major")
+        self.box.addItem(self._mask_item, ignoreBounds=True)
         self._numbers = PixelNumbers()
         self.box.addItem(self._numbers, ignoreBounds=True)
         self.overlays = Overlays(self.box)
@@ -54,6 +62,8 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
     @property
     def levels(self) -> Levels:
         """The levels in force at this zoom."""
+        if self.layer == "mask":
+            return Levels(0.0, float(len(SOURCES)))
         if self.manual is not None:
             return self.manual
         if self.picture is None:
@@ -62,11 +72,24 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
         return Levels.chosen(self.picture.levels[index].histogram, self.scale_name, index)
 
     @property
-    def levels_by_hand(self) -> LevelsFor | None:
-        """The levels chosen by hand, now or at the last start, and for which images."""
-        if self.manual is None or self.picture is None:
+    def manual(self) -> Levels | None:
+        """Those that were chosen by hand for the layer shown; None: chosen from the histogram."""
+        return self.manuals.get(self.layer)
+
+    @manual.setter
+    def manual(self, levels: Levels | None) -> None:
+        if levels is None:
+            self.manuals.pop(self.layer, None)
+        else:
+            self.manuals[self.layer] = levels
+
+    @property
+    def levels_by_hand(self) -> dict[LayerKind, LevelsFor]:
+        """The levels chosen by hand, now or at the last start, by layer, and for which images."""
+        if self.picture is None:
             return self.earlier
-        return LevelsFor(self.manual, self.picture.assembly.detector.shape)
+        shape = self.picture.assembly.detector.shape
+        return self.earlier | {layer: LevelsFor(levels, shape) for layer, levels in self.manuals.items()}
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
@@ -78,21 +101,27 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
     def set_picture(self, picture: Picture | None, shape: tuple[int, int]) -> None:
         """Show a picture, or nothing where one of a shape would be; the zoom stays where the shape does."""
         self.picture = picture
-        if picture is not None and self.earlier is not None:
-            if self.manual is None and self.earlier.shape == picture.assembly.detector.shape:
-                self.manual = self.earlier.levels
-            self.earlier = None
+        earlier = None if picture is None else self.earlier.pop(self.layer, None)
+        if picture is not None and earlier is not None and self.manual is None:
+            self.manual = earlier.levels if earlier.shape == picture.assembly.detector.shape else None
         if min(shape) > 0:
             self.box.set_extent(*shape)
         self.redraw()
 
+    def set_mask_picture(self, mask: MaskPicture | None) -> None:
+        """Draw a mask over the picture, or none; to be called again whenever it has changed."""
+        self._mask_picture = mask
+        self._draw_mask()
+
     def redraw(self) -> None:
         """Draw what is seen."""
         view, size = self.box.viewRect(), self._size()
-        table = colour_table(self.colour_map, self.theme.masked)
+        is_mask = self.layer == "mask"
+        table = mask_table(self.theme) if is_mask else colour_table(self.colour_map, self.theme.masked)
+        scale: Scale = "linear" if is_mask else self.scale_name
         wanted = (
-            self.picture, view.getCoords(), size, self.levels, self.scale_name, self.colour_map, self.mask_shown,
-            self.theme,
+            self.picture, view.getCoords(), size, self.levels, scale, self.colour_map, self.mask_shown, self.theme,
+            self.layer,
         )  # fmt: skip
         if wanted == self._drawn:
             return
@@ -101,7 +130,7 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
         if self.picture is not None:
             left, top, right, bottom = view.getCoords()
             self.drawing = self.picture.draw(
-                left, top, right, bottom, size, self.levels, self.scale_name, self.mask_shown
+                left, top, right, bottom, size, self.levels, scale, self.mask_shown and not is_mask
             )
         if self.drawing is None:
             self._item.clear()
@@ -109,7 +138,22 @@ class ImageCanvas(pg.GraphicsLayoutWidget):
             self._item.setImage(self.drawing.colours, autoLevels=False, levels=None, lut=table)
             self._item.setRect(*self.drawing.rectangle)
         self._numbers.set_drawing(self.picture, self.drawing, table, size)
+        self._draw_mask()
         self._tell()
+
+    def _draw_mask(self) -> None:
+        """Draw the mask that is being edited, as far as it belongs to what is shown."""
+        mask, drawing = self._mask_picture, None
+        if mask is not None and self.picture is not None and mask.assembly is self.picture.assembly:
+            left, top, right, bottom = self.box.viewRect().getCoords()
+            drawing = mask.draw(left, top, right, bottom, self._size())
+        if drawing is None:
+            self._mask_item.clear()
+            return
+        table = np.zeros((256, 4), np.uint8)
+        table[1] = (*QColor(edited_colour(self.colour_map)).getRgb()[:3], EDITED_ALPHA)
+        self._mask_item.setImage(drawing.colours, autoLevels=False, levels=None, lut=table)
+        self._mask_item.setRect(*drawing.rectangle)
 
     def _size(self) -> float:
         """Return how many of the picture's pixels one of the screen covers."""

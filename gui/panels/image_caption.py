@@ -6,9 +6,14 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QFont, QFontMetrics, QResizeEvent
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from braggwatch.gui.image_layers import Layer
 from braggwatch.gui.image_spots import Spots
+from braggwatch.gui.mask_sources import SOURCES
 from braggwatch.gui.theme import DARK, SPACE, TITLE_PX, Theme
 from braggwatch.streamer.wording import count
+
+_OF_SPOTS = "Spots found, those that lattices explain, and reflections predicted from these"
+_OF_MASK = "How many pixels each source masks; a pixel that several mask has the colour of the first"
 
 
 class Caption(QWidget):
@@ -20,6 +25,8 @@ class Caption(QWidget):
         self._parts: tuple[str, ...] = ()
         self._old = False
         self._marks: list[tuple[str, str, int, str]] = []
+        self._layer: list[tuple[str, str, int, str]] | None = None
+        """What the colours of a mask mean; None where spots are meant."""
         self._which, self._legend = QLabel(), QLabel()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(SPACE, 2, SPACE, 2)
@@ -32,6 +39,7 @@ class Caption(QWidget):
             label.setMinimumWidth(1)
             layout.addWidget(label)
         layout.setStretch(0, 1)
+        self._legend.setToolTip(_OF_SPOTS)
         self._legend.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
     def set_theme(self, theme: Theme) -> None:
@@ -58,7 +66,16 @@ class Caption(QWidget):
             self._marks.append(("○", "of further lattices", len(spots.further), "multi_lattice"))
         if predicted and len(spots.predicted):
             self._marks.append(("□", "predicted", len(spots.predicted), "predicted"))
-        self._legend.setToolTip("Spots found, those that lattices explain, and reflections predicted from these")
+        self._write()
+
+    def set_layer(self, layer: Layer) -> None:
+        """Say what the colours of a mask mean, or of other maps nothing."""
+        self._layer = None
+        if layer.kind != "image":
+            self._layer = [
+                ("■", source.name, n, source.colour) for source, n in zip(SOURCES, layer.masked_by, strict=False) if n
+            ]
+        self._legend.setToolTip(_OF_MASK if layer.kind == "mask" else _OF_SPOTS)
         self._write()
 
     def _write(self) -> None:
@@ -85,10 +102,9 @@ class Caption(QWidget):
         """Return the legend with words, with numbers alone, or not at all, as there is room."""
         if not self._parts:
             return []
+        marks = self._marks if self._layer is None else self._layer
         for worded in (True, False):
-            legend = [
-                (symbol, f"{count(n)} {word}" if worded else count(n), name) for symbol, word, n, name in self._marks
-            ]
+            legend = [(symbol, f"{count(n)} {word}" if worded else count(n), name) for symbol, word, n, name in marks]
             if metrics.horizontalAdvance(_bare(legend)) < room:
                 return legend
         return []

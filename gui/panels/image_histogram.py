@@ -45,20 +45,30 @@ class LevelsPlot(pg.PlotWidget):
         super().__init__(axisItems={"bottom": ValueAxis("bottom")}, enableMenu=False)
         self._curve = pg.PlotCurveItem([0.0, 1.0], [0.0], stepMode="center", fillLevel=0.0)
         self._region = pg.LinearRegionItem(swapMode="sort")
-        self._region.setToolTip("Drag either edge: pixel values (ADU) of the first and the last shade")
+        self._region.setToolTip("Drag either edge: pixel values of the first and the last shade")
         self.addItem(self._curve)
         self.addItem(self._region, ignoreBounds=True)
         self._region.sigRegionChanged.connect(self._tell)
         self._setting = False
+        self._unit = "ADU"
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
         self.setToolTip("How many of the shown pixels have which value; masked ones are not counted")
         plot = self.getPlotItem()
         plot.setContentsMargins(0, 4, 8, 0)
-        plot.setLabel("bottom", "pixel value (ADU)")
+        plot.setLabel("bottom", self._quantity)
         plot.setLabel("left", "pixels")
         plot.getAxis("left").setTicks([[(float(k), f"10{_POWERS[k]}") for k in range(0, 9, 2)]])
         plot.getAxis("left").setWidth(52)
+
+    @property
+    def _quantity(self) -> str:
+        return f"pixel value ({self._unit})"
+
+    def set_unit(self, unit: str) -> None:
+        """Say in which unit the values are."""
+        self._unit = unit
+        self.getPlotItem().getAxis("bottom").setLabel(self._quantity)
 
     def set_histogram(self, histogram: Histogram) -> None:
         """Show a histogram."""
@@ -99,7 +109,7 @@ class LevelsPlot(pg.PlotWidget):
         font = QFont(self.font())
         font.setPixelSize(AXIS_PX)
         style: dict[str, Any] = {"color": theme.quiet, "font-size": f"{AXIS_PX}px"}
-        for name, text in (("bottom", "pixel value (ADU)"), ("left", "pixels")):
+        for name, text in (("bottom", self._quantity), ("left", "pixels")):
             axis = self.getPlotItem().getAxis(name)
             axis.setPen(pg.mkPen(theme.line))
             axis.setTextPen(pg.mkPen(theme.quiet))

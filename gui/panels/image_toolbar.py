@@ -6,6 +6,7 @@ import qtawesome
 from PyQt5.QtCore import QSize, Qt, pyqtSignal
 from PyQt5.QtWidgets import QAction, QActionGroup, QLineEdit, QMenu, QToolBar, QToolButton
 
+from braggwatch.gui.image_layers import Layer, LayerKind
 from braggwatch.gui.image_levels import Scale
 from braggwatch.gui.monitor import Follow
 from braggwatch.gui.panels.image_colours import COLOUR_MAPS, ColourMap
@@ -25,6 +26,16 @@ _SCALES: tuple[tuple[Scale, str], ...] = (
 )
 
 
+_LAYERS: tuple[tuple[LayerKind, str], ...] = (
+    ("image", "Image: the shot"),
+    ("dark", "Dark, ADU"),
+    ("noise", "Noise, ADU"),
+    ("gain", "Gain, factor"),
+    ("mask", "Mask: who masked a pixel"),
+)
+_STAGES = tuple((str(stage), f"Stage G{stage}") for stage in range(3))
+
+
 class ImageToolbar(QToolBar):
     """Buttons of the image panel."""
 
@@ -34,6 +45,8 @@ class ImageToolbar(QToolBar):
     jump_wanted = pyqtSignal(int)
     colour_map_chosen = pyqtSignal(str)
     scale_chosen = pyqtSignal(str)
+    layer_chosen = pyqtSignal(str)
+    stage_chosen = pyqtSignal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +63,17 @@ class ImageToolbar(QToolBar):
         self._button("mdi6.chevron-left", "The shot before (←)").triggered.connect(lambda: self.step_wanted.emit(-1))
         self._add_number()
         self._button("mdi6.chevron-right", "The next shot (→)").triggered.connect(lambda: self.step_wanted.emit(1))
+        self.addSeparator()
+        self.layers = self._menu_button(
+            "mdi6.layers-outline", "Layer: the shot, or dark, noise, gain, mask (D)", _LAYERS, self.layer_chosen.emit
+        )
+        self._stages = self._menu_button(
+            "mdi6.numeric", "Gain stage of the layer shown", _STAGES, lambda stage: self.stage_chosen.emit(int(stage))
+        )
+        self._stages_button = self.actions()[-1]
+        self._stages_button.setVisible(False)
+        self.edit_mask = self._switch("mdi6.draw", "Draw a mask (E)", _plain)
+        self.edit_mask.setChecked(False)
         self.addSeparator()
         self.spots = self._switch("mdi6.circle-outline", "Spots found (S)", lambda theme: theme.hit)
         self.predicted = self._switch("mdi6.square-outline", "Reflections predicted (P)", lambda theme: theme.predicted)
@@ -79,6 +103,12 @@ class ImageToolbar(QToolBar):
         self._check(self._follow, follow)
         if not self.number.hasFocus():
             self.number.setText("" if number is None else count(number))
+
+    def set_layer(self, layer: Layer) -> None:
+        """Say which layer is shown, of which gain stage where there are several."""
+        self._check(self.layers, layer.kind)
+        self._check(self._stages, str(layer.stage))
+        self._stages_button.setVisible(layer.n_stages > 1)
 
     def set_colour_map(self, name: ColourMap) -> None:
         """Say which colours are in force."""

@@ -26,6 +26,8 @@ class RecordingView:
     jump_wanted = Signal(int)
     pointed = Signal(float, float)
     predicted_shown = Signal(bool)
+    layer_chosen = Signal(str)
+    stage_chosen = Signal(int)
     trouble = Signal(str)
 
     def __init__(self) -> None:

@@ -145,7 +145,7 @@ def test_one_masked_pixel_of_many_is_seen_from_afar() -> None:
     ids=range(5),
 )  # fmt: skip
 def test_what_is_no_shape_is_refused(shape: Shape) -> None:
-    with pytest.raises(ValueError, match="corner|number"):
+    with pytest.raises(ValueError, match=r"corner|number"):
         pixels_in(shape, Assembly(turned_panels()))
 
 
