@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggwatch.processing import common_mode_kernels as kernels
+from braggwatch.processing.cspad_sensors import cspad_sensors
 from braggwatch.processing.detector import Detector
 
 Method = Literal["mean", "median", "mode", "gaussian", "chebyshev", "robust"]
@@ -24,7 +25,8 @@ class CommonMode:
     - ``median``: of all;
     - ``mode``: the middle of the fullest of 100 bins from -40 to 40 ADU;
     - ``gaussian``: the centre of a Gaussian fitted to these bins;
-    - ``chebyshev``: the mean of all, and what varies smoothly along ss (5 polynomials), then along fs (10).
+    - ``chebyshev``: the mean of all, and what varies smoothly along ss (5 polynomials), then along fs (10). The two
+      ASICs of a CSPAD's sensor vary alike, and along ss both sensors of a detector that has two.
 
     All of them take light for common mode: a water ring across a panel lifts them. ``robust`` looks for the peak of the
     pixels without a photon, the lowest one in the histogram, and fits a Gaussian to its lower flank alone, to which
@@ -58,6 +60,10 @@ class CommonMode:
         `along_fs`. Methods other than ``chebyshev`` find one number a panel."""
         self.along_fs = np.zeros((len(self._panels), n_fs), np.float32)
         """``(n_panels, fs)``, ADU."""
+        self._alike_along_fs = cspad_sensors(detector)
+        pairs = [sensor for sensor in self._alike_along_fs if len(sensor) == 2]
+        is_2x2 = len(pairs) == 2 and len(self._panels) == 4
+        self._alike_along_ss = ((*pairs[0], *pairs[1]),) if is_2x2 else self._alike_along_fs
         self._values = np.empty(n_ss * n_fs, np.float32)
         self._scale = np.array(
             [_median(self._noise[panel.slices][self._usable[panel.slices]]) for panel in detector.panels]
@@ -70,11 +76,11 @@ class CommonMode:
         """
         self.along_ss[:] = 0
         self.along_fs[:] = 0
+        if self.method == "chebyshev":
+            self._fit_profiles(image)
+            return
         for number in range(len(self._panels)):
-            if self.method == "chebyshev":
-                self._fit_profiles(image, number)
-            else:
-                self.along_ss[number] = self._level(image, number)
+            self.along_ss[number] = self._level(image, number)
 
     @property
     def levels(self) -> NDArray[np.float32]:
@@ -104,18 +110,37 @@ class CommonMode:
         centre = float(kernels.gaussian_centre(counts))
         return mode if not abs(centre - mode) <= 1000 else centre
 
-    def _fit_profiles(self, image: NDArray[np.float32], number: int) -> None:
-        panel = self._panels[number]
-        n_ss, n_fs = panel[1] - panel[0], panel[3] - panel[2]
-        along_ss, along_fs = self.along_ss[number, :n_ss], self.along_fs[number, :n_fs]
-        mean = kernels.panel_mean(image, self._usable, panel)
-        along_ss[:] = mean
-        rows = np.full(n_ss, np.nan)
-        kernels.row_means(image, self._usable, panel, along_ss, rows)
-        along_ss += _smooth(rows, _ROW_TERMS)
-        columns = np.full(n_fs, np.nan)
-        kernels.column_means(image, self._usable, panel, along_ss, columns)
-        along_fs[:] = _smooth(columns, _COLUMN_TERMS)
+    def _fit_profiles(self, image: NDArray[np.float32]) -> None:
+        for alike in self._alike_along_ss:
+            rows = np.full((len(alike), self._n(alike[0], 0)), np.nan)
+            for number, means in zip(alike, rows, strict=True):
+                panel, along_ss = self._panels[number], self.along_ss[number, : rows.shape[1]]
+                along_ss[:] = kernels.panel_mean(image, self._usable, panel)
+                kernels.row_means(image, self._usable, panel, along_ss, means)
+            self._add(self.along_ss, alike, rows, _ROW_TERMS)
+        for alike in self._alike_along_fs:
+            columns = np.full((len(alike), self._n(alike[0], 1)), np.nan)
+            for number, means in zip(alike, columns, strict=True):
+                along_ss = self.along_ss[number, : self._n(number, 0)]
+                kernels.column_means(image, self._usable, self._panels[number], along_ss, means)
+            self._add(self.along_fs, alike, columns, _COLUMN_TERMS)
+
+    def _n(self, number: int, axis: int) -> int:
+        """Return how many pixels a panel has along ss (0) or fs (1)."""
+        return int(self._panels[number, 2 * axis + 1] - self._panels[number, 2 * axis])
+
+    def _add(self, to: NDArray[np.float32], alike: tuple[int, ...], means: NDArray[np.float64], terms: int) -> None:
+        """Add the smooth part of the mean of some panels' `means` to each of them that has values."""
+        profile = _smooth(_mean_of_known(means), terms)
+        for number, own in zip(alike, means, strict=True):
+            if np.isfinite(own).any():
+                to[number, : profile.size] += profile
+
+
+def _mean_of_known(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    known = np.isfinite(means)
+    n = known.sum(axis=0)
+    return np.where(n > 0, np.where(known, means, 0.0).sum(axis=0) / np.maximum(n, 1), np.nan)
 
 
 def _smooth(means: NDArray[np.float64], terms: int) -> NDArray[np.float64]:

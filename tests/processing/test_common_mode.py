@@ -1,16 +1,20 @@
 """The common mode of ASICs against truth, and against plain NumPy and SciPy."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
-from cspad_frames import NOISE, cspad, frame
+from cspad_frames import NOISE, PIXEL, cspad, frame
 from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 
 from braggwatch.processing.calibration import Calibration
 from braggwatch.processing.common_mode import CommonMode, Method
+from braggwatch.processing.cspad_sensors import cspad_sensors
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.panel import Panel
 
 METHODS: tuple[Method, ...] = get_args(Method)
 DETECTOR = cspad(8)
@@ -69,6 +73,72 @@ def test_chebyshev_takes_away_what_varies_smoothly_and_leaves_the_rest() -> None
     result[20, 30] = 0
     assert np.abs(result[1:-1, 1:-1].reshape(-1, 192)[50:100].mean(axis=0)).max() < 0.6
     assert result.std() == pytest.approx(0.5, abs=0.05)
+
+
+def cspad_of_sensors(n: int) -> Detector:
+    """Sensors of two ASICs, three pixels apart, one above the other, each turned a little; ASICs stacked along ss."""
+    panels = []
+    for number in range(2 * n):
+        turn = 0.01 * (number // 2)
+        fs = np.array([np.cos(turn), np.sin(turn), 0.0]) * PIXEL
+        ss = np.array([-np.sin(turn), np.cos(turn), 0.0]) * PIXEL
+        corner = (197.2 * (number % 2)) * fs + 230 * (number // 2) * np.array([0, PIXEL, 0]) + np.array([0, 0, 0.1])
+        rows = 185 * number
+        panels.append(Panel(f"a{number}", 0, 194, rows, rows + 185, tuple(corner), tuple(fs), tuple(ss)))
+    return Detector(tuple(panels), (2 * n * 185, 194))
+
+
+def plain_chebyshev(asics: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the older tools took from a detector of two sensors, ``(4, 185, 194)``; the mean ASIC by ASIC."""
+
+    def fitted(values: NDArray[np.float64], terms: int) -> NDArray[np.float64]:
+        x = np.linspace(-1, 1, values.size)
+        vander = np.polynomial.chebyshev.chebvander(x, terms - 1)
+        return np.asarray(vander @ np.linalg.lstsq(vander[1:-1], values[1:-1], rcond=None)[0])
+
+    taken: NDArray[np.float64] = np.zeros_like(asics) + asics.mean(axis=(1, 2))[:, None, None]
+    taken += fitted((asics - taken).mean(axis=(0, 2)), 5)[:, None]
+    for sensor in ([0, 1], [2, 3]):
+        taken[sensor] += fitted((asics - taken)[sensor].mean(axis=(0, 1)), 10)
+    return taken
+
+
+def test_chebyshev_lets_the_asics_of_a_sensor_and_two_sensors_vary_alike_as_the_older_tools_did() -> None:
+    detector = cspad_of_sensors(2)
+    rng = np.random.default_rng(6)
+    image = rng.normal(0, 2.0, detector.shape) + 5 * np.sin(np.arange(740) / 40)[:, None]
+    image[300:320, 50:90] += 300.0
+    result = Calibration(detector, common_mode="chebyshev")(image.astype(np.float32))
+    asics = image.reshape(4, 185, 194)
+    np.testing.assert_allclose(asics - result.reshape(4, 185, 194), plain_chebyshev(asics), atol=2e-3)
+
+
+def test_of_more_sensors_only_the_asics_of_one_vary_alike() -> None:
+    detector = cspad_of_sensors(3)
+    image = np.random.default_rng(7).normal(0, 1.0, detector.shape).astype(np.float32)
+    common_mode = CommonMode("chebyshev", detector)
+    common_mode.find(image)
+    shapes = common_mode.along_ss - common_mode.along_ss.mean(axis=1, keepdims=True)
+    for first, second in ((0, 1), (2, 3), (4, 5)):
+        np.testing.assert_allclose(shapes[first], shapes[second], atol=1e-6)
+        np.testing.assert_array_equal(common_mode.along_fs[first], common_mode.along_fs[second])
+    assert np.abs(shapes[0] - shapes[2]).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "n_pairs"),
+    [
+        ("geometries/cspad-cxiformat.geom", 32),
+        ("real/thermolysin_cspad.geom", 32),
+        ("geometries/lcls-mfx-epix10k2M.geom", 0),
+    ],
+)
+def test_the_two_asics_of_a_cspads_sensors_are_known_from_its_geometry(shared: Path, name: str, n_pairs: int) -> None:
+    detector = Detector.from_crystfel(shared / name, distance=0.1, photon_energy=9500.0)
+    sensors = cspad_sensors(detector)
+    assert sorted(number for sensor in sensors for number in sensor) == list(range(64))
+    # the files name the ASICs of a sensor one after the other
+    assert [sensor for sensor in sensors if len(sensor) == 2] == [(2 * n, 2 * n + 1) for n in range(n_pairs)]
 
 
 def _only(row: int, column: int) -> NDArray[np.bool_]:
