@@ -42,6 +42,12 @@ def simulate(
     hits: Annotated[
         float, typer.Option(min=0, max=1, help="Fraction of stills that are hits, where a pool is made.")
     ] = 0.5,
+    laser: Annotated[
+        str | None,
+        typer.Option(
+            help="Send the per-shot value laser_1 along, 1 or 0 in a pattern such as '1 on, 1 off'.", show_default=False
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Where to write, as JSON, what was truly sent.", show_default=False)
     ] = None,
@@ -78,6 +84,7 @@ def simulate(
         n_frames=frames or (len(stored) if files else 1000),
         n_series=series,
         rate=rate,
+        laser=laser,
         faults=FaultSettings(
             seed=seed, skip=skip, truncate=truncate, duplicate=duplicate, garbage=garbage, die_after=die_after,
             restart_after=restart_after,

@@ -1,6 +1,7 @@
 """What a detector says in DECTRIS Stream V1."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,10 @@ def encode_header(series: Series) -> list[bytes]:
     return parts
 
 
-def encode_image(series: Series, frame: Frame, number: int) -> list[Any]:
-    """Return an image message that holds the frame's pixels, uncopied, under another frame number.
+def encode_image(
+    series: Series, frame: Frame, number: int, values: Mapping[str, float | int | str] | None = None
+) -> list[Any]:
+    """Return an image message that holds the frame's pixels, uncopied, under another number, and the shot's own values.
 
     Raises ValueError for a way of packing that Stream V1 has no name for.
     """
@@ -66,6 +69,7 @@ def encode_image(series: Series, frame: Frame, number: int) -> list[Any]:
             stop_time=number * period + exposure,
             real_time=exposure,
         ),
+        *([_json(**values)] if values else []),
     ]
 
 

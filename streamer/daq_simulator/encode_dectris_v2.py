@@ -1,5 +1,6 @@
 """What a detector says in DECTRIS Stream V2."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import cbor2
@@ -57,8 +58,10 @@ def encode_start(series: Series) -> list[bytes]:
     return [_SELF_DESCRIBED + cbor2.dumps(message)]
 
 
-def encode_image(series: Series, number: int, data: tuple[bytes, bytes]) -> list[bytes]:
-    """Return an image message that holds the pixels that `image_data` has made ready."""
+def encode_image(
+    series: Series, number: int, data: tuple[bytes, bytes], values: Mapping[str, float | int | str] | None = None
+) -> list[bytes]:
+    """Return an image message that holds the pixels that `image_data` has made ready, and the shot's own values."""
     period = round((series.frame_time or 0.0) * CLOCK)
     exposure = round((series.count_time or 0.0) * CLOCK)
     message = {
@@ -70,6 +73,7 @@ def encode_image(series: Series, number: int, data: tuple[bytes, bytes]) -> list
         "series_date": cbor2.CBORTag(0, SERIES_DATE),
         "start_time": [number * period, CLOCK],
         "stop_time": [number * period + exposure, CLOCK],
+        **({"user_data": dict(values)} if values else {}),
         "data": None,
     }
     head = cbor2.dumps(message)[:-1]  # less the None, in whose place the pixels go

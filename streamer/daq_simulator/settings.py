@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from braggwatch.streamer.daq_simulator.laser import laser_pattern
 
 
 class FaultSettings(BaseModel):
@@ -48,4 +50,15 @@ class SimulatorSettings(BaseModel):
     wait_for_peer: bool = Field(
         default=True, description="Wait where nobody takes a frame; otherwise such a frame is lost."
     )
+    laser: str | None = Field(
+        default=None,
+        description="Send the per-shot value laser_1 along, 1 or 0 in this pattern, such as '1 on, 1 off'.",
+    )
     faults: FaultSettings = Field(default=FaultSettings(), description="How the detector misbehaves.")
+
+    @field_validator("laser")
+    @classmethod
+    def _check_laser(cls, laser: str | None) -> str | None:
+        if laser is not None:
+            laser_pattern(laser)
+        return laser

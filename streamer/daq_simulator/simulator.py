@@ -12,6 +12,7 @@ import zmq
 from braggwatch.processing.frame import Frame, Series
 from braggwatch.streamer.daq_simulator import encode_dectris_v1, encode_dectris_v2
 from braggwatch.streamer.daq_simulator.faults import Fault, FaultPlan
+from braggwatch.streamer.daq_simulator.laser import laser_pattern
 from braggwatch.streamer.daq_simulator.report import SentSeries, SimulatorReport
 from braggwatch.streamer.daq_simulator.settings import SimulatorSettings
 
@@ -31,7 +32,8 @@ def run_simulator(settings: SimulatorSettings, frames: Sequence[Frame], series: 
 class Simulator:
     """Sends stored frames, again and again from the first, as the series that the settings order.
 
-    What is the same for all series is told by `series`; its `number` is the first series' number, and its `name` goes
+    The frames' per-shot values go along as a user's own data do: ``user_data`` of Stream V2, image appendix of V1. What
+    is the same for all series is told by `series`; its `number` is the first series' number, and its `name` goes
     into their unique ids. Use it as a context manager, `run` it in a thread, and `stop` it from another.
     """
 
@@ -55,6 +57,7 @@ class Simulator:
         self._frames = frames
         self._order = order or (lambda number: number % len(frames))
         self._data = [_image_data(frame, self._v2) for frame in frames]
+        self._laser = laser_pattern(settings.laser) if settings.laser is not None else ()
         self._stopped = Event()
         self._began: float | None = None
         self._due = 0
@@ -128,9 +131,12 @@ class Simulator:
 
     def _image(self, series: Series, number: int) -> list[Any]:
         index = self._order(number)
+        values = dict(self._frames[index].values)
+        if self._laser:
+            values["laser_1"] = self._laser[number % len(self._laser)]
         if self._v2:
-            return encode_dectris_v2.encode_image(series, number, self._data[index])
-        return encode_dectris_v1.encode_image(series, self._frames[index], number)
+            return encode_dectris_v2.encode_image(series, number, self._data[index], values)
+        return encode_dectris_v1.encode_image(series, self._frames[index], number, values)
 
     def _wait_for_turn(self) -> None:
         rate = self._settings.rate

@@ -70,12 +70,12 @@ def n_messages(report: SimulatorReport) -> int:
     )
 
 
-def exchanged(protocol: str, **settings: Any) -> tuple[list[Event], SimulatorReport]:
+def exchanged(protocol: str, frames: list[Frame] = FRAMES, **settings: Any) -> tuple[list[Event], SimulatorReport]:
     """What a reader finds and what the simulator says it sent, over a real socket."""
     ordered = SimulatorSettings.model_validate({"protocol": protocol, "address": "tcp://127.0.0.1:*"} | settings)
     events: list[Event] = []
     with ExitStack() as stack:
-        simulator = stack.enter_context(Simulator(ordered, FRAMES, SERIES))
+        simulator = stack.enter_context(Simulator(ordered, frames, SERIES))
         source = stack.enter_context(open_source(READERS[protocol](address=simulator.address)))
         sender = threading.Thread(target=simulator.run)
         sender.start()
@@ -319,3 +319,20 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     _, report = exchanged("dectris-v2", n_frames=9, faults=FaultSettings(skip=0.5))
     report.write(tmp_path / "report.json")
     assert SimulatorReport.read(tmp_path / "report.json") == report
+
+
+@both_protocols
+def test_per_shot_values_arrive_with_their_frames(protocol: str) -> None:
+    frames = [msgspec.structs.replace(FRAMES[0], values={"energy": 0.5, "codes": "40 183", "n": n}) for n in (7, 8)]
+    events, _ = exchanged(protocol, frames, n_frames=4, laser="2 on, 1 off")
+    values = [event.values for event in events if isinstance(event, Frame)]
+    assert values == [
+        {"energy": 0.5, "codes": "40 183", "n": n, "laser_1": laser}
+        for n, laser in ((7, 1), (8, 1), (7, 0), (8, 1))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", ["", "on", "1 on; 1 off", "-1 on", "0 on", "1 on, 999999 off", "1 on,"])
+def test_a_laser_pattern_that_is_none_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="a laser's pattern"):
+        SimulatorSettings(laser=pattern)
