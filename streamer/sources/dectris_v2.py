@@ -138,10 +138,10 @@ def _check_payload(array: PackedArray, nbytes: int) -> None:
 def _exposure_start(message: dict[Any, Any]) -> float | None:
     """Return when the exposure started, s since 1970, or since the series started where that has no date."""
     match message.get("start_time"):
-        case [int() as count, int() as unit] if unit > 0:
-            since = count / unit if count < 2**63 else 0.0
+        case [int() as count, int() as unit] if unit > 0 and count < 2**63:
+            since = count / unit
         case _:
-            since = 0.0
+            return None
     date = message.get("series_date")
     if isinstance(date, Tagged) and isinstance(date.value, str) and (epoch := _epoch(date.value)) is not None:
         return epoch + since
