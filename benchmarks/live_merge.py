@@ -1,4 +1,4 @@
-"""What the merge beside the hub costs: python -m benchmarks.live_merge [--rate 200] [--seconds 60].
+"""What the merge beside the hub costs: python -m benchmarks.live_merge [--rate 200] [--seconds 60] [--groups 3].
 
 Lysozyme crystals to 1.8 A, packed as workers pack them, are handed to the merge at a steady rate, with a target that is
 far away, so that there is always something to foretell. Prints which part of a core the merge takes, how much memory
@@ -29,12 +29,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float, default=200.0, help="crystals a second")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--groups", type=int, default=0, help="that the shots belong to in turn; 0: none")
     given = parser.parse_args()
     rng = np.random.default_rng(1)
     simulator = PartialIntensities(demo_detector(), LYSOZYME, d_min=D_MIN)
     crystal = Crystal(LYSOZYME.A, known=LYSOZYME)
     measured = [simulator.measure(simulator.excite(rng), rng) for _ in range(DIFFERENT)]
-    packed = [pack_crystals("run", number, [crystal], [one]) for number, one in enumerate(measured)]
+    names = [f"delay {number}" for number in range(given.groups)] or [""]
+    packed = [
+        pack_crystals("run", number, [crystal], [one], group=names[number % len(names)])
+        for number, one in enumerate(measured)
+    ]
     stages = ["hitfind", "index", "integrate"]
     cell = " ".join(map(str, LYSOZYME.parameters))
     settings = parse_settings(
@@ -67,6 +72,8 @@ def main() -> None:
         f"{100 * cpu / took:.1f} % of a core, {more / 2**20:+.0f} MiB"
     )
     print(f"{quality_in_words(merging)}; {forecast_in_words(merging.forecast)}")
+    for group in merging.groups:
+        print(f"{group.name}: {group.n_crystals} crystals; {forecast_in_words(group.forecast)}")
 
 
 if __name__ == "__main__":

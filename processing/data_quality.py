@@ -4,7 +4,7 @@ Nothing is imported here that takes time: viewers need the numbers, and not what
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 USUAL_CC_HALF = 0.5
@@ -82,3 +82,8 @@ class Forecast:
     """Which part of the target takes longest."""
     completeness_limit: float | None = None
     """What completeness approaches with ever more crystals."""
+
+    def later(self, elapsed: float) -> "Forecast":
+        """Return what it comes to `elapsed` s later, where nothing else is known by then."""
+        seconds, low, high = (None if t is None else max(t - elapsed, 0.0) for t in (self.seconds, self.low, self.high))
+        return replace(self, seconds=seconds, low=low, high=high)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from braggwatch.processing.data_quality import Forecast, Shell, Target
+from braggwatch.processing.merge import Merge
 from braggwatch.processing.merge_statistics import MergeStatistics
-from braggwatch.processing.merging import Merger
 from braggwatch.processing.observation_rates import ObservationRates
 from braggwatch.processing.progress import Progress
 
@@ -34,39 +34,42 @@ class Forecaster:
     `ObservationRates`. How fast crystals come: see `Rate`. The interval is that of 80 % of the futures.
     """
 
-    def __init__(self, merger: Merger, target: Target) -> None:
-        """Watch a merge; raises ValueError where it does not extend to the target's resolution."""
-        merger.statistics(target.d_min)
-        self.merger = merger
+    def __init__(self, merge: Merge, target: Target) -> None:
+        """Watch a merge, of all crystals or of a group.
+
+        Raises ValueError where it does not extend to the target's resolution.
+        """
+        merge.statistics(target.d_min)
+        self.merge = merge
         self.target = target
         self._progress = Progress()
 
     def aimed_at(self, target: Target) -> "Forecaster":
         """Return one for another target that knows all that this one has noted; raises ValueError likewise."""
-        other = Forecaster(self.merger, target)
+        other = Forecaster(self.merge, target)
         other._progress = self._progress
         return other
 
     def note(self, time: float) -> None:
         """Note that it is `time`, in seconds: to be called every few seconds, whether or not crystals came."""
-        self._progress.note(time, self.merger.n_crystals)
+        self._progress.note(time, self.merge.n_crystals)
 
     def is_reached(self) -> bool:
         """Tell whether the merge has reached the target."""
-        found = self.merger.statistics(self.target.d_min)
+        found = self.merge.statistics(self.target.d_min)
         return self._is_reached(found.overall, found.shells[-1])
 
     def forecast(self) -> Forecast:
         """Return the forecast from all that was noted; takes some 50 ms."""
-        found = self.merger.statistics(self.target.d_min)
+        found = self.merge.statistics(self.target.d_min)
         if self._is_reached(found.overall, found.shells[-1]):
             return Forecast("reached", crystals=float(found.n_crystals))
         rate = self._progress.rate()
         if found.n_crystals < 10 or not self._progress.is_known:
             return Forecast("unknown")
         n = found.overall.n_possible
-        unit = self.merger.unit
-        rates = ObservationRates(self.merger.counts.sum(axis=0)[:n], unit.mates[:n], unit.inverse_d[:n])
+        unit = self.merge.unit
+        rates = ObservationRates(self.merge.counts.sum(axis=0)[:n], unit.mates[:n], unit.inverse_d[:n])
         rng = np.random.default_rng(found.n_crystals)
         needed = self._factors_needed(found, rates, rng)
         if needed is None:
@@ -124,7 +127,7 @@ class Forecaster:
         if outer.cc_half is None or outer.cc_half_error is None:
             return None
         stop = found.overall.n_possible
-        variance = self.merger.scale_variance
+        variance = self.merge.scale_variance
         noise = rates.mean_noise(slice(stop - outer.n_possible, stop), _FACTORS, variance)
         now = _expected_cc(found, rates, variance, rng)[:, None]
         expected = 1.0 / (1.0 + (1.0 / now - 1.0) * noise / noise[0])

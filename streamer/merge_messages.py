@@ -25,8 +25,11 @@ class GroupMerge(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     n_crystals: int = 0
     """Crystals merged."""
+    n_outliers: int = 0
+    """Crystals left out since they correlate neither with the rest nor with this group."""
+    shells: tuple[Shell, ...] = ()
+    """To the merge's resolution, low resolution first; empty, as all that follows, while no crystal is there."""
     overall: Shell | None = None
-    """None, as all that follows, while too few crystals are there."""
     resolution: float | None = None
     """Angstrom, where CC1/2 falls below the target's; as `Merging.resolution`."""
     outer: Shell | None = None

@@ -9,6 +9,7 @@ from braggwatch.processing.data_quality import USUAL_CC_HALF
 from braggwatch.processing.forecast import Forecaster
 from braggwatch.processing.merging import Merger
 from braggwatch.processing.unit_cell import UnitCell
+from braggwatch.streamer.group_merges import GroupMerges
 from braggwatch.streamer.integrated import REFLECTION, Integrated, IntegratedCrystal
 from braggwatch.streamer.merge_messages import MergeMoment, Merging
 from braggwatch.streamer.merge_settings import MergeSettings
@@ -31,6 +32,7 @@ class RunningMerge:
         self._first: list[tuple[Integrated, IntegratedCrystal]] = []
         self._merger: Merger | None = None
         self._forecaster: Forecaster | None = None
+        self._groups: GroupMerges | None = None
         self._moments: list[MergeMoment] = []
         self._moment_every, self._not_noted = 1, 0
         self._problem = ""
@@ -40,11 +42,16 @@ class RunningMerge:
         """Aim at another target from now on."""
         self._settings = settings
         self._moments.clear()  # they are told relative to the target's resolution
-        if self._merger is not None and self._forecaster is not None:
-            target = settings.target(self._merger.unit.d_min)
-            self._forecaster = None if target is None else self._forecaster.aimed_at(target)
-        elif self._merger is not None:
-            self._begin_to_forecast(self._merger)
+        if self._merger is None or self._groups is None:
+            return
+        target = settings.target(self._merger.unit.d_min)
+        self._groups.aim(target)
+        if target is None:
+            self._forecaster = None
+        elif self._forecaster is None:
+            self._forecaster = Forecaster(self._merger, target)
+        else:
+            self._forecaster = self._forecaster.aimed_at(target)
 
     def add(self, shot: Integrated) -> None:
         """Merge the crystals of a shot. Raises ValueError where their rows make no sense."""
@@ -52,7 +59,7 @@ class RunningMerge:
             if not crystal.is_of(self.cell):
                 self._n_foreign += 1
             elif self._merger is not None:
-                self._merger.add(crystal.reflections(), shot.series, shot.number)
+                self._merger.add(crystal.reflections(), shot.series, shot.number, group=shot.group)
             elif not self._problem:
                 self._first.append((shot, crystal))
         if len(self._first) >= FIRST or (self._first and self._d_min is not None):
@@ -97,6 +104,7 @@ class RunningMerge:
             whole=whole,
             forecast=None if forecaster is None else forecaster.forecast(),
             moments=tuple(self._moments),
+            groups=() if self._groups is None else self._groups.messages(now, last=last),
         )
 
     def _begin(self) -> None:
@@ -113,18 +121,14 @@ class RunningMerge:
                 self.cell, d_min=d_min, n_shells=self._settings.shells, scaling=self._settings.scaling,
                 weighting=self._settings.weighting,
             )  # fmt: skip
-            self._begin_to_forecast(merger)
+            target = self._settings.target(merger.unit.d_min)
+            self._forecaster = None if target is None else Forecaster(merger, target)
         except ValueError as error:
             self._problem = f"crystals cannot be merged: {error}; set d_min in [merge]"
             return
-        self._merger = merger
+        self._merger, self._groups = merger, GroupMerges(merger, target)
         for shot, crystal in first:
-            merger.add(crystal.reflections(), shot.series, shot.number)
-
-    def _begin_to_forecast(self, merger: Merger) -> None:
-        target = self._settings.target(merger.unit.d_min)
-        if target is not None:
-            self._forecaster = Forecaster(merger, target)
+            merger.add(crystal.reflections(), shot.series, shot.number, group=shot.group)
 
     def _note(self, moment: MergeMoment) -> None:
         self._not_noted += 1

@@ -1,0 +1,76 @@
+"""What a merge comes to for each group of shots: told beside the merge of all, on its scale and in its setting."""
+
+from dataclasses import dataclass
+
+from braggwatch.processing.data_quality import USUAL_CC_HALF, Forecast, Target
+from braggwatch.processing.forecast import Forecaster
+from braggwatch.processing.merge import Merge
+from braggwatch.processing.merging import Merger
+from braggwatch.streamer.merge_messages import GroupMerge
+
+FORECASTS_AT_ONCE = 2
+"""Groups whose forecast is worked out anew in one turn, which takes 50 ms each; the others' count down meanwhile."""
+
+
+_UNKNOWN = Forecast("unknown")
+
+
+@dataclass
+class _Watched:
+    """A group's forecast and when it was made, s since 1970."""
+
+    forecaster: Forecaster
+    forecast: Forecast = _UNKNOWN
+    made: float = float("-inf")
+
+
+class GroupMerges:
+    """Watches the groups of a merge."""
+
+    def __init__(self, merger: Merger, target: Target | None) -> None:
+        """`target` is what each of the groups is to reach; None: nothing."""
+        self._merger = merger
+        self._target = target
+        self._watched: dict[str, _Watched] = {}
+
+    def aim(self, target: Target | None) -> None:
+        """Aim at another target from now on."""
+        self._target = target
+        known, self._watched = self._watched, {}
+        if target is not None:
+            self._watched = {name: _Watched(one.forecaster.aimed_at(target)) for name, one in known.items()}
+
+    def messages(self, now: float, *, last: bool = False) -> tuple[GroupMerge, ...]:
+        """Return how each group stands at `now`, s since 1970; `last`: with forecasts that are all of now."""
+        groups = self._merger.groups
+        self._foretell(groups, now, len(groups) if last else FORECASTS_AT_ONCE)
+        return tuple(self._message(name, merge, now) for name, merge in groups.items())
+
+    def _foretell(self, groups: dict[str, Merge], now: float, most: int) -> None:
+        if self._target is None:
+            return
+        for name, merge in groups.items():
+            if name not in self._watched:
+                self._watched[name] = _Watched(Forecaster(merge, self._target))
+            self._watched[name].forecaster.note(now)
+        for watched in sorted(self._watched.values(), key=lambda one: one.made)[:most]:
+            watched.forecast, watched.made = watched.forecaster.forecast(), now
+
+    def _message(self, name: str, merge: Merge, now: float) -> GroupMerge:
+        if not merge.n_crystals:
+            return GroupMerge(name=name, n_outliers=merge.n_outliers)
+        found, target = merge.statistics(), self._target
+        aimed = found if target is None or target.d_min == merge.unit.d_min else merge.statistics(target.d_min)
+        wanted = None if target is None else target.cc_half
+        watched = self._watched.get(name)
+        return GroupMerge(
+            name=name,
+            n_crystals=merge.n_crystals,
+            n_outliers=merge.n_outliers,
+            shells=found.shells,
+            overall=found.overall,
+            resolution=found.resolution(wanted or USUAL_CC_HALF),
+            outer=aimed.shells[-1],
+            whole=aimed.overall,
+            forecast=None if watched is None else watched.forecast.later(now - watched.made),
+        )

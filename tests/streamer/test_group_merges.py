@@ -1,0 +1,134 @@
+"""What is said of a merge by group, while the crystals arrive."""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pytest
+from crystals_by_hand import D_MIN, crystals, packed
+
+from braggwatch.processing.data_quality import Forecast
+from braggwatch.processing.forecast import Forecaster
+from braggwatch.processing.merging import Merger
+from braggwatch.processing.shot_groups import MAX_GROUPS
+from braggwatch.processing.simulation.demo import LYSOZYME
+from braggwatch.streamer.group_merges import FORECASTS_AT_ONCE, GroupMerges
+from braggwatch.streamer.integrated import unpack_integrated
+from braggwatch.streamer.merge_messages import GroupMerge, Merging
+from braggwatch.streamer.merge_settings import MergeSettings
+from braggwatch.streamer.running_merge import RunningMerge
+
+EVERY = 25
+"""Crystals between two messages, which are 3 s apart."""
+FAR = MergeSettings(target_cc_half=0.999)
+
+
+def name_of(number: int) -> str:
+    return "pumped" if number % 4 == 0 else "dark"
+
+
+def running(n: int = 300, settings: MergeSettings = FAR, names: tuple[str, ...] = ()) -> tuple[RunningMerge, Merging]:
+    """Return a merge and what it says in the end."""
+    merge = RunningMerge(LYSOZYME, settings, D_MIN, 0.0)
+    message = merge.message(0.0)
+    for number, one in enumerate(crystals()[:n]):
+        group = names[number % len(names)] if names else name_of(number)
+        merge.add(unpack_integrated(packed(number, one, group=group)))
+        if number % EVERY == EVERY - 1:
+            message = merge.message(3.0 * (number + 1) / EVERY)
+    return merge, message
+
+
+def by_name(message: Merging) -> dict[str, GroupMerge]:
+    return {group.name: group for group in message.groups}
+
+
+def test_of_each_group_is_said_what_the_merger_finds() -> None:
+    said = running(settings=MergeSettings(target_d_min=3.5, target_cc_half=0.9))[1]
+    merger = Merger(LYSOZYME, d_min=D_MIN)
+    for number, one in enumerate(crystals()):
+        merger.add(one, "run", number, group=name_of(number))
+    assert [group.name for group in said.groups] == ["dark", "pumped"]
+    for name, merge in merger.groups.items():
+        group, found, aimed = by_name(said)[name], merge.statistics(), merge.statistics(3.5)
+        assert (group.n_crystals, group.n_outliers) == (merge.n_crystals, merge.n_outliers)
+        assert (group.shells, group.overall) == (found.shells, found.overall)
+        assert (group.outer, group.whole) == (aimed.shells[-1], aimed.overall)
+        assert group.resolution == found.resolution(0.9)
+    assert sum(group.n_crystals for group in said.groups) == said.n_crystals
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(said), type=Merging) == said
+
+
+def test_without_groups_nothing_is_said_of_any_and_the_rest_is_the_same() -> None:
+    grouped, plain = running()[1], running(names=("",))[1]
+    assert plain.groups == ()
+    assert msgspec.structs.replace(grouped, groups=()) == plain
+
+
+def test_the_smaller_group_takes_longer() -> None:
+    groups = by_name(running()[1])
+    dark, pumped = groups["dark"].forecast, groups["pumped"].forecast
+    assert dark is not None and pumped is not None
+    assert dark.state == pumped.state == "ahead"
+    assert dark.seconds is not None and pumped.seconds is not None
+    assert pumped.seconds > 2 * dark.seconds
+
+
+def test_the_forecast_of_a_group_is_that_of_its_own_merge() -> None:
+    merger = Merger(LYSOZYME, d_min=D_MIN)
+    target = FAR.target(D_MIN)
+    assert target is not None
+    forecaster = None
+    for number, one in enumerate(crystals()):
+        merger.add(one, "run", number, group=name_of(number))
+        if number % EVERY == EVERY - 1:
+            forecaster = forecaster or Forecaster(merger.groups["pumped"], target)
+            forecaster.note(3.0 * (number + 1) / EVERY)
+    assert forecaster is not None
+    assert by_name(running()[1])["pumped"].forecast == forecaster.forecast()
+
+
+def test_of_many_groups_the_forecasts_take_turns_and_count_down_meanwhile() -> None:
+    names = tuple("abcde")
+    merge, before = running(names=names)
+    after = merge.message(before.time + 3.0)
+    same = 0
+    for old, new in zip(before.groups, after.groups, strict=True):
+        assert old.forecast is not None
+        same += new.forecast == old.forecast.later(3.0)
+    assert same == len(names) - FORECASTS_AT_ONCE
+    assert merge.message(before.time + 3.0, last=True).groups[0].n_crystals == 60
+
+
+def test_a_forecast_that_counts_down_does_not_go_below_now() -> None:
+    forecast = Forecast("ahead", 60.0, 30.0, None, 5000.0, "cc_half")
+    assert forecast.later(40.0) == Forecast("ahead", 20.0, 0.0, None, 5000.0, "cc_half")
+    assert Forecast("unknown").later(40.0) == Forecast("unknown")
+
+
+@pytest.mark.parametrize("first", [MergeSettings(), MergeSettings(target_cc_half=0, target_completeness=0)],
+                         ids=["target", "none"])  # fmt: skip
+def test_another_target_is_that_of_each_group(first: MergeSettings) -> None:
+    merge, before = running(settings=first)
+    assert all((group.forecast is None) == (before.target is None) for group in before.groups)
+    merge.aim(MergeSettings(target_d_min=4.0, target_completeness=0.1, target_cc_half=0))
+    after = merge.message(1000.0)
+    for group in after.groups:
+        assert group.whole is not None and group.whole.d_min == 4.0
+        assert group.forecast is not None and group.forecast.state == "reached"
+    merge.aim(MergeSettings(target_cc_half=0, target_completeness=0))
+    assert [group.forecast for group in merge.message(1003.0).groups] == [None, None]
+
+
+def test_a_group_of_whose_crystals_none_is_merged_has_no_numbers() -> None:
+    merger = Merger(LYSOZYME, d_min=D_MIN)
+    for number, one in enumerate(crystals()):
+        merger.add(one, "run", number)
+    rng = np.random.default_rng(0)
+    names = (f"burnt {n}" for n in range(MAX_GROUPS))
+    for name, one in zip(names, crystals(), strict=False):
+        wrong = dataclasses.replace(one, hkl=np.ascontiguousarray(one.hkl[rng.permutation(len(one))]))
+        if merger.add(wrong, "burnt", 1, group=name).fate == "outlier":
+            break
+    said = GroupMerges(merger, FAR.target(D_MIN)).messages(0.0)
+    assert said[-1] == GroupMerge(name=name, n_outliers=1)
