@@ -15,6 +15,7 @@ from braggwatch.processing.stages.dump import Dump, DumpSettings
 from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
 from braggwatch.processing.stages.index import Index, IndexSettings, read_cell
 from braggwatch.processing.stages.integrate import Integrate, IntegrateSettings
+from braggwatch.processing.stages.results import Results, ResultsSettings
 from braggwatch.processing.stages.stream import Stream, StreamSettings
 
 Options = Mapping[str, Any]
@@ -25,6 +26,7 @@ STAGES: Mapping[str, tuple[type[BaseModel], Callable[..., Stage]]] = {
     "index": (IndexSettings, Index),
     "integrate": (IntegrateSettings, Integrate),
     "stream": (StreamSettings, Stream),
+    "results": (ResultsSettings, Results),
     "average": (AverageSettings, Average),
 }
 """The stages that come with the program: their settings and their class."""
@@ -41,8 +43,9 @@ class ChainSettings(BaseModel):
 
     stages: list[str] = Field(
         default=["hitfind", "dump:hit"],
-        description="Stages in order: hitfind, dump, index, integrate, stream, average, or a class of your own as "
-        "package.module.Class; behind a colon an instance name, which has its own options in a table of that name.",
+        description="Stages in order: hitfind, dump, index, integrate, stream, results, average, or a class of your "
+        "own as package.module.Class; behind a colon an instance name, which has its own options in a table of that "
+        "name.",
     )
 
 
@@ -140,6 +143,8 @@ def _build(spec: StageSpec, specs: Sequence[StageSpec], provenance: Mapping[str,
             return Dump(spec.settings, instance=spec.instance, provenance=dict(provenance))
         if isinstance(spec.settings, StreamSettings):
             return Stream(spec.settings, instance=spec.instance, **_stream_header(specs))
+        if isinstance(spec.settings, ResultsSettings):
+            return Results(spec.settings, instance=spec.instance, provenance=dict(provenance))
         if isinstance(spec.settings, AverageSettings):
             return Average(spec.settings, instance=spec.instance, provenance=dict(provenance))
         return make(**spec.settings) if isinstance(spec.settings, dict) else make(spec.settings)

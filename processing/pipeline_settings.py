@@ -15,6 +15,7 @@ from braggwatch.processing.pipeline import Pipeline
 from braggwatch.processing.shot_groups import GroupSettings
 from braggwatch.processing.stages.dump import DumpSettings
 from braggwatch.processing.stages.hitfind import HitfindSettings
+from braggwatch.processing.stages.results import ResultsSettings
 from braggwatch.processing.stages.stream import StreamSettings
 
 _WARM_UP_SHAPE = (256, 256)
@@ -51,7 +52,7 @@ class PipelineSettings(BaseModel):
         self.detector.check_files()
         self.build_chain()
         for spec in self.stage_specs():
-            if isinstance(spec.settings, DumpSettings | StreamSettings):
+            if isinstance(spec.settings, DumpSettings | StreamSettings | ResultsSettings):
                 try:
                     spec.settings.check_directory()
                 except ValueError as error:

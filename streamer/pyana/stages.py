@@ -46,18 +46,19 @@ class Stages:
         self._write_integrated()
 
     def _write_integrated(self) -> None:
-        """Add a stream for what was indexed, behind the dumps: a stream names images by their dump."""
+        """Add a stream and files of results for what was indexed, behind the dumps, by which both name images."""
         instance, self._unwritten = self._unwritten, None
         if instance is None:
             return
-        stage = self.draft.add_stage(f"stream:{instance.name}")
         directory, basename = instance.given("integration_dirname"), instance.given("integration_basename")
-        self.draft.put(stage, "directory", directory.text if directory else "integration", directory)
-        if basename is not None:
-            self.draft.put(stage, "name", basename.text, basename)
+        for stage in [self.draft.add_stage(f"{kind}:{instance.name}") for kind in ("stream", "results")]:
+            self.draft.put(stage, "directory", directory.text if directory else "integration", directory)
+            if basename is not None:
+                self.draft.put(stage, "name", basename.text, basename)
         self.draft.note(
-            f"{instance.full}: orientations and integrated reflections go into a CrystFEL stream a run in the folder "
-            f"{directory.text if directory else 'integration'}, and into the dumps behind; no pickles are written",
+            f"{instance.full}: orientations and integrated reflections go into an HDF5 file an image and a CrystFEL "
+            f"stream a run in the folder {directory.text if directory else 'integration'}, and into the dumps behind; "
+            "no pickles are written",
             directory or instance.listed,
         )
 

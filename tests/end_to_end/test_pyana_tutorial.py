@@ -240,3 +240,7 @@ def test_the_tutorials_file_decides_on_a_stream_of_cspad_frames_as_the_older_rul
             assert misorientation(found, expected, LYSOZYME) < 1.0
     (stream,) = tmp_path.glob("integration/*.stream")
     assert stream.read_text().count("Begin crystal") == len(scene.lattices)
+    for number, expected in scene.lattices.items():
+        with h5py.File(tmp_path / "integration" / f"index_20260101000000{10 * number:03d}_{number:05d}.h5") as file:
+            assert misorientation(file["lattice_0/crystal"]["A"][0], expected, LYSOZYME) < 1.0
+    assert len(list(tmp_path.glob("integration/index_*.h5"))) == len(scene.lattices)

@@ -64,6 +64,7 @@ def test_the_file_of_the_tutorial_becomes_its_chain(example: Path) -> None:
         "integrate:index": {"gain": 7.5},
         "dump:indexed": {},
         "stream:index": {"directory": Path("integration")},
+        "results:index": {"directory": Path("integration")},
     }
     assert (found.detector.dark, found.detector.noise) == ("Ds1-r0066-avg.npy", "Ds1-r0066-stddev.npy")
     assert found.detector.ignored_panels == [5, 63]
@@ -150,6 +151,7 @@ def test_shared_options_hold_for_all_instances_which_override_them(example: Path
         "integrate:index": {"gain": 7.5},
         "dump:indexed": {"directory": Path("out"), "name": "idx-"},
         "stream:index": {"directory": Path("out"), "name": "int-"},
+        "results:index": {"directory": Path("out"), "name": "int-"},
     }
     assert found.engine.workers == 4
 

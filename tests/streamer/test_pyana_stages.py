@@ -150,7 +150,9 @@ def test_a_threshold_without_spots_looks_in_the_array_as_it_comes(tmp_path: Path
 
 def test_an_index_without_a_hit_test_looks_for_spots_itself(tmp_path: Path) -> None:
     text = cfg("my.mod_hitfind:index", mod_hitfind__index=INDEX)
-    assert list(stages(tmp_path, text)) == ["hitfind:index", "index:index", "integrate:index", "stream:index"]
+    assert list(stages(tmp_path, text)) == [
+        "hitfind:index", "index:index", "integrate:index", "stream:index", "results:index",
+    ]  # fmt: skip
     assert "my.mod_hitfind:index: no module before finds spots, so hitfind:index does (peakfinder8)" in notes(
         tmp_path, text
     )
@@ -158,7 +160,7 @@ def test_an_index_without_a_hit_test_looks_for_spots_itself(tmp_path: Path) -> N
 
 def test_one_module_may_find_hits_and_index_them(tmp_path: Path) -> None:
     found = stages(tmp_path, cfg("my.mod_hitfind", mod_hitfind={**INDEX, **PERMISSIVE}))
-    assert list(found) == ["hitfind:hitfind", "index:hitfind", "integrate:hitfind", "stream:hitfind"]
+    assert list(found) == ["hitfind:hitfind", "index:hitfind", "integrate:hitfind", "stream:hitfind", "results:hitfind"]
     assert found["index:hitfind"] == {"cell": "79.2 79.2 38 90 90 90 tP"}
 
 
@@ -194,7 +196,7 @@ def test_limits_of_a_second_search_that_there_is_not_are_said(tmp_path: Path) ->
     )
 
 
-def test_integrated_reflections_go_into_a_stream_behind_the_dumps(tmp_path: Path) -> None:
+def test_integrated_reflections_go_into_a_stream_and_files_behind_the_dumps(tmp_path: Path) -> None:
     text = cfg(
         "my.mod_hitfind:index my.mod_dump:indexed my.mod_hitfind:more",
         mod_hitfind__index={**INDEX, "integration_dirname": "out", "integration_basename": "int-"},
@@ -202,12 +204,12 @@ def test_integrated_reflections_go_into_a_stream_behind_the_dumps(tmp_path: Path
         mod_dump__indexed={**ADDRESS, "out_dirname": "out", "out_basename": "idx-"},
     )
     found = stages(tmp_path, text)
-    assert list(found)[2:] == ["integrate:index", "dump:indexed", "stream:index", "hitfind:more"]
-    assert found["stream:index"] == {"directory": Path("out"), "name": "int-"}
+    assert list(found)[2:] == ["integrate:index", "dump:indexed", "stream:index", "results:index", "hitfind:more"]
+    assert found["stream:index"] == found["results:index"] == {"directory": Path("out"), "name": "int-"}
     assert (
-        "integration_dirname: my.mod_hitfind:index: orientations and integrated reflections go into a CrystFEL stream"
-        in (notes(tmp_path, text))
-    )
+        "integration_dirname: my.mod_hitfind:index: orientations and integrated reflections go into an HDF5 file an "
+        "image and a CrystFEL stream a run in the folder out, and into the dumps behind; no pickles"
+    ) in notes(tmp_path, text)
 
 
 @pytest.mark.parametrize("dispatch", ["view", "spots"])
