@@ -1,9 +1,10 @@
-"""What a dumped 4 Mpx image costs beside the bare write of its bytes.
+"""What a dumped 4 Mpx image costs beside the bare write of its bytes, and a file of results beside it.
 
     python benchmarks/dump.py [FOLDER]
 
 Prints microseconds an image: wall clock and CPU (all threads, flushes included), for compressed chunks as they came,
-for pixels that must be compressed first, and for the bare write of the same bytes to a file.
+for pixels that must be compressed first, for the bare write of the same bytes to a file, and for the file that the
+stage `results` writes of a lattice with 500 reflections.
 """
 
 import os
@@ -13,9 +14,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, process_time
 
+import msgspec
 import numpy as np
 
 from braggwatch.processing.compression import bslz4_chunk
@@ -23,8 +26,10 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.peaks import Peaks
+from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.stages.dump import Dump, DumpSettings
+from braggwatch.processing.stages.results import Results, ResultsSettings
 
 SHAPE = (2162, 2068)
 N_DIFFERENT = 8
@@ -38,6 +43,16 @@ def some_peaks(random: np.random.Generator, n: int = 80) -> Peaks:
 
     pixels = np.full(n, 9, np.int32)
     return Peaks(column(), column(), np.zeros(n, np.int16), column(), column(), column(), pixels, column())
+
+
+def some_reflections(random: np.random.Generator, n: int = 500) -> Reflections:
+    def column() -> np.ndarray:
+        return random.uniform(1, 2000, n).astype(np.float32)
+
+    return Reflections(
+        random.integers(-40, 40, (n, 3), np.int32), column(), column(), np.zeros(n, np.int16), column(), column(),
+        column(), column(), np.zeros(n, np.uint8), column(), column(), column(), np.zeros(n, bool),
+    )  # fmt: skip
 
 
 def measured(work: Callable[[int], None]) -> tuple[float, float, float]:
@@ -69,6 +84,23 @@ def dump_all(folder: Path, name: str, shots: list[Shot], flush_seconds: float) -
         path.unlink()
 
 
+def write_results(folder: Path, shots: list[Shot], random: np.random.Generator) -> None:
+    for shot in shots:
+        spots = random.permutation(80)[:50]
+        shot.crystals = [replace(shot.crystals[0], spots=spots, hkl=random.integers(-9, 9, (50, 3), np.int32))]
+        shot.reflections = [some_reflections(random)]
+    stage = Results(ResultsSettings(directory=folder), instance="bench", provenance={"settings": 4000 * "x"})
+    stage.begin(SERIES, shots[0].detector)
+    stage.event(shots[0])  # compiles
+
+    def one(index: int) -> None:
+        shot = shots[index % len(shots)]
+        shot.frame = msgspec.structs.replace(shot.frame, number=index)
+        stage.event(shot)
+
+    report("file of results", measured(one))
+
+
 def main() -> None:
     random = np.random.default_rng(1)
     detector = Detector.single_panel(
@@ -89,7 +121,10 @@ def main() -> None:
             timestamp=float(index),
         )
         crystals = [Crystal(random.normal(0, 50, (3, 3)))]
-        return Shot(SERIES, frame, images[index], detector, not packed, some_peaks(random), crystals)
+        return Shot(
+            SERIES, frame, images[index], detector, pixels_changed=not packed, peaks=some_peaks(random),
+            crystals=crystals,
+        )  # fmt: skip
 
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as name:
         folder = Path(name)
@@ -100,6 +135,7 @@ def main() -> None:
         dump_all(folder, "dump, as it came", packed, 1.0)
         dump_all(folder, "dump, readable at once", packed, 0.0)
         dump_all(folder, "dump, compressed here", [shot(index, packed=False) for index in range(N_DIFFERENT)], 1.0)
+        write_results(folder, packed, random)
 
 
 if __name__ == "__main__":
