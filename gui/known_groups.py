@@ -58,8 +58,10 @@ def known_groups(monitor: Monitor) -> KnownGroups:
     """Return the groups that are known; none where shots are not grouped."""
     text = "" if monitor.settings is None else monitor.settings.text
     by, expected, are_states = _of_settings(text)
-    told = [group.name for message in (monitor.status, monitor.finished) if message for group in message.groups[:MOST]]
-    return _ordered(by, expected, are_states, (*told, *monitor.hits.groups[:MOST]))
+    history = monitor.history
+    said = (monitor.status, monitor.finished, *((history.session, history.recent) if history is not None else ()))
+    told = [group.name for message in said if message is not None for group in message.groups[:MOST]]
+    return _ordered(by, expected, are_states, tuple(dict.fromkeys((*told, *monitor.hits.groups[:MOST]))))
 
 
 def label(name: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from numbers_by_hand import T0, bins, history, random_bins
 
 from braggwatch.gui.timeline import HITS, INDEXED, LOOKED_AT, LOST, MULTI_LATTICE, Timeline, slide
-from braggwatch.streamer.feed_messages import Bins, History, Mark
+from braggwatch.streamer.feed_messages import Bins, GroupBins, History, Mark
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.statistics import Statistics
 
@@ -158,3 +158,62 @@ def test_a_history_that_makes_no_sense_is_refused(change: dict[str, object], pro
     made = msgspec.structs.replace(random_bins(5), **change)
     with pytest.raises(ValueError, match=problem):
         Timeline.of(history(random_bins(5), session=made))
+
+
+def grouped(made: Bins, *groups: GroupBins) -> Bins:
+    return msgspec.structs.replace(made, groups=groups)
+
+
+def test_the_window_sums_each_group_as_a_plain_loop_does_and_a_group_that_the_fine_bins_lack_is_there_too() -> None:
+    random = np.random.default_rng(8)
+    columns = {name: np.sort(random.integers(0, 60, (3, 100)), axis=0)[::-1].tolist() for name in ("dark", "pumped")}
+    groups = [GroupBins(name=name, frames=c[0], hits=c[1], indexed=c[2]) for name, c in columns.items()]
+    early = GroupBins(name="early", frames=[9] * 50, hits=[8] * 50, indexed=[7] * 50)
+    whole = [GroupBins(name=g.name, frames=[0] * 50, hits=[0] * 50, indexed=[0] * 50) for g in groups]
+    made = History(
+        recent=grouped(random_bins(100, start=T0 + 200), *groups),
+        session=grouped(random_bins(50, width=4.0), early, *whole),
+    )
+    timeline = Timeline.of(made)
+    sliding = slide(timeline, 10, EVER)
+    for name, columns_of_group in columns.items():
+        for row, column in zip((LOOKED_AT, HITS, INDEXED), columns_of_group, strict=True):
+            sums = sliding.sums[timeline.row_of(name, row)]
+            assert sums[50:].tolist() == [sum(column[max(end - 10, 0) : end]) for end in range(1, 101)]
+    assert timeline.counts[timeline.row_of("early", HITS)].tolist() == [8] * 50 + [0] * 100
+    assert (
+        sliding.sums[LOOKED_AT].tolist()
+        == slide(
+            Timeline.of(History(recent=random_bins(100, start=T0 + 200), session=random_bins(50, width=4.0))), 10, EVER
+        )
+        .sums[LOOKED_AT]
+        .tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("group", "problem"),
+    [
+        (GroupBins(name="dark", frames=[1, 2], hits=[0] * 5, indexed=[0] * 5), "columns of .2, 5, 5. bins of"),
+        (GroupBins(name="dark", frames=[-1] * 5, hits=[0] * 5, indexed=[0] * 5), "counts of group dark beyond 0 to"),
+        (GroupBins(name="\x1b" * 10**5, frames=[2**62] * 5, hits=[0] * 5, indexed=[0] * 5), "counts of group \ufffd"),
+        (GroupBins(name="dark", frames=[2**64] * 5, hits=[0] * 5, indexed=[0] * 5), "larger than any detector"),
+    ],
+    ids=range(4),
+)  # fmt: skip
+def test_groups_that_make_no_sense_are_refused_in_a_line(group: GroupBins, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem) as refusal:
+        Timeline.of(history(grouped(random_bins(5), group)))
+    assert len(str(refusal.value)) < 200
+
+
+def test_more_hits_than_frames_of_a_group_count_as_all_of_them() -> None:
+    group = GroupBins(name="dark", frames=[5] * 5, hits=[9] * 5, indexed=[7] * 5)
+    timeline = Timeline.of(history(grouped(random_bins(5), group)))
+    assert timeline.counts[timeline.row_of("dark", HITS)].tolist() == [5] * 5
+    assert timeline.counts[timeline.row_of("dark", INDEXED)].tolist() == [5] * 5
+
+
+def test_a_thousand_groups_are_cut_to_some() -> None:
+    many = [GroupBins(name=str(i), frames=[1] * 5, hits=[1] * 5, indexed=[0] * 5) for i in range(1000)]
+    assert len(Timeline.of(history(grouped(random_bins(5), *many))).groups) <= 128
