@@ -11,8 +11,8 @@ VERSION = 3
 """Rises with every change of the tables."""
 
 OVERALL, WHOLE, OUTER = 0, -1, -2
-"""Numbers in `merge_shells` of what is no shell of the merge: all its reflections, all to the target's resolution, and
-the outermost shell to that."""
+"""Numbers in `merge_shells` and `merge_group_shells` of what is no shell of the merge: all its reflections, all to the
+target's resolution, and the outermost shell to that."""
 
 STATE_CODES: dict[State, int] = {
     State.MISSED: 1,
@@ -154,6 +154,28 @@ CREATE TABLE merge_shells (
     completeness REAL, multiplicity REAL, snr REAL,
     cc_half REAL, cc_half_error REAL, cc_star REAL, r_split REAL,
     PRIMARY KEY (merge, shell)
+) WITHOUT ROWID;
+
+CREATE TABLE merge_groups (
+    merge INTEGER NOT NULL REFERENCES merges (id),
+    name TEXT NOT NULL,
+    n_crystals INTEGER NOT NULL,
+    n_outliers INTEGER NOT NULL,
+    resolution REAL,
+    forecast TEXT,
+    forecast_s REAL, forecast_low_s REAL, forecast_high_s REAL, forecast_crystals REAL,
+    PRIMARY KEY (merge, name)
+) WITHOUT ROWID;
+
+CREATE TABLE merge_group_shells (
+    merge INTEGER NOT NULL REFERENCES merges (id),
+    name TEXT NOT NULL,
+    shell INTEGER NOT NULL,
+    d_max REAL, d_min REAL NOT NULL,
+    n_possible INTEGER NOT NULL, n_unique INTEGER NOT NULL, n_observations INTEGER NOT NULL, n_pairs INTEGER NOT NULL,
+    completeness REAL, multiplicity REAL, snr REAL,
+    cc_half REAL, cc_half_error REAL, cc_star REAL, r_split REAL,
+    PRIMARY KEY (merge, name, shell)
 ) WITHOUT ROWID;
 
 CREATE TABLE tags (

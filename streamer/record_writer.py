@@ -3,17 +3,16 @@
 import math
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
 from typing import Any
 
 import msgspec
 
 from braggwatch import __version__
-from braggwatch.processing.data_quality import Forecast
 from braggwatch.processing.frame import Series
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.messages import Result, State
-from braggwatch.streamer.record_schema import OUTER, OVERALL, STATE_CODES, WHOLE
+from braggwatch.streamer.record_schema import STATE_CODES
+from braggwatch.streamer.recorded_merge import write_merge
 
 
 class RunBegan(msgspec.Struct, frozen=True):
@@ -82,8 +81,6 @@ _CRYSTAL = f"INSERT OR IGNORE INTO crystals VALUES ({', '.join('?' * 23)})"
 _FAILURE = "INSERT OR IGNORE INTO failures (run, number, error) VALUES (?, ?, ?)"
 _IMAGE = "INSERT OR IGNORE INTO images (run, number, file, entry) VALUES (?, ?, ?, ?)"
 _LOSS = "INSERT OR IGNORE INTO losses (run, first, last, state, t_ms) VALUES (?, ?, ?, ?, ?)"
-_MERGE = f"INSERT INTO merges VALUES (NULL, {', '.join('?' * 23)})"
-_SHELL = f"INSERT INTO merge_shells VALUES ({', '.join('?' * 15)})"
 _HEADER = (
     "number", "name", "n_frames", "shape_ss", "shape_fs", "dtype", "photon_energy_eV", "distance_m",
     "beam_center_fs", "beam_center_ss", "pixel_size_fs_m", "pixel_size_ss_m", "saturation_value", "frame_time_s",
@@ -177,7 +174,7 @@ class RecordWriter:
                         (version, time, __version__, text),
                     )
                 case Merged(merging):
-                    self._insert_merge(merging)
+                    write_merge(self._connection, merging)
                 case Unrecorded(key, state, n, time):
                     self._connection.execute(
                         "INSERT INTO unrecorded (run, state, n) VALUES (?, ?, ?) "
@@ -223,23 +220,6 @@ class RecordWriter:
         else:
             self.repeated += n
 
-    def _insert_merge(self, merging: Merging) -> None:
-        target = (None,) * 4 if merging.target is None else astuple(merging.target)
-        forecast = merging.forecast or Forecast("unknown")
-        merge = self._insert_one(
-            _MERGE,
-            (
-                merging.time, merging.since, *(merging.cell or (None,) * 6), merging.space_group,
-                merging.n_crystals, merging.n_outliers, merging.n_empty, merging.n_rejected, merging.resolution,
-                *target, forecast.state, forecast.seconds, forecast.low, forecast.high, forecast.crystals,
-            ),
-        )  # fmt: skip
-        shells = {OVERALL: merging.overall, WHOLE: merging.whole, OUTER: merging.outer}
-        shells |= dict(enumerate(merging.shells, OVERALL + 1))
-        rows = [(merge, number, *astuple(shell)) for number, shell in shells.items() if shell is not None]
-        # SQLite has no infinity: NULL stands for a shell that begins at the beam
-        self._connection.executemany(_SHELL, [(*row[:2], _finite(row[2]), *row[3:]) for row in rows])
-
     def _begin(self, series: Series, time: float) -> None:
         if series.key in self._runs:
             self._connection.execute(_UPDATE_RUN, (*_header(series), self._runs[series.key][0]))
@@ -276,10 +256,6 @@ class RecordWriter:
         row = self._connection.execute(statement, values).lastrowid
         assert row is not None
         return row
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _milliseconds(seconds: float) -> int:

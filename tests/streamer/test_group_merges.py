@@ -1,6 +1,8 @@
 """What is said of a merge by group, while the crystals arrive."""
 
 import dataclasses
+from contextlib import closing
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -16,6 +18,9 @@ from braggwatch.streamer.group_merges import FORECASTS_AT_ONCE, GroupMerges
 from braggwatch.streamer.integrated import unpack_integrated
 from braggwatch.streamer.merge_messages import GroupMerge, Merging
 from braggwatch.streamer.merge_settings import MergeSettings
+from braggwatch.streamer.record import Record
+from braggwatch.streamer.record_reader import open_read_only
+from braggwatch.streamer.recorded_merge import read_merge
 from braggwatch.streamer.running_merge import RunningMerge
 
 EVERY = 25
@@ -132,3 +137,23 @@ def test_a_group_of_whose_crystals_none_is_merged_has_no_numbers() -> None:
             break
     said = GroupMerges(merger, FAR.target(D_MIN)).messages(0.0)
     assert said[-1] == GroupMerge(name=name, n_outliers=1)
+
+
+def test_the_record_gives_back_what_was_said_of_each_group(tmp_path: Path) -> None:
+    merge, _ = running()
+    said = merge.message(1000.0, last=True)
+    others = msgspec.structs.replace(said, groups=(GroupMerge(name="none merged", n_outliers=3),), time=1010.0)
+    for message in (said, others):
+        with Record(tmp_path / f"{message.time}.sqlite") as record:
+            record.merging(running(50)[1])
+            record.merging(message, last=True)
+        with closing(open_read_only(tmp_path / f"{message.time}.sqlite")) as connection:
+            read = read_merge(connection)
+        assert read is not None
+        expected = [
+            group if group.forecast is None else msgspec.structs.replace(
+                group, forecast=dataclasses.replace(group.forecast, held_up_by=None, completeness_limit=None)
+            )
+            for group in message.groups
+        ]  # fmt: skip
+        assert list(read.groups) == expected
