@@ -25,14 +25,14 @@ class GroupSettings(BaseModel):
     by: str = Field(
         default="",
         max_length=256,
-        description="Per-shot value by which shots are grouped, such as laser_1 or event_codes, as the detector's stream "
-        "names it; empty: not at all.",
+        description="Per-shot value by which shots are grouped, such as laser_1 or event_codes, as the detector's "
+        "stream names it; empty: not at all.",
     )
     names: dict[str, GroupName] = Field(
         default_factory=dict,
         max_length=MAX_GROUPS,
-        description='Name of the group of each value, such as { "0" = "dark", "1" = "pumped" }. Of a list of event codes '
-        "the first one here that it holds decides.",
+        description='Name of the group of each value, such as { "0" = "dark", "1" = "pumped" }. Of a list of event '
+        "codes the first one here that it holds decides.",
     )
     edges: list[float] = Field(
         default_factory=list,
@@ -66,7 +66,7 @@ class GroupSettings(BaseModel):
             return self._between_edges(value)
         if self.names:
             return self._named(value)
-        return f"{self.by} {_text(value)}"[:LONGEST_NAME]
+        return f"{self.by} {value_text(value)}"[:LONGEST_NAME]
 
     def _between_edges(self, value: float | str) -> str:
         if isinstance(value, str):
@@ -79,7 +79,7 @@ class GroupSettings(BaseModel):
         return f"{self.by} {self.edges[n - 1]:g} to {self.edges[n]:g}"[:LONGEST_NAME]
 
     def _named(self, value: float | str) -> str:
-        text = _text(value)
+        text = value_text(value)
         if text in self.names:
             return self.names[text]
         if isinstance(value, str):
@@ -90,8 +90,8 @@ class GroupSettings(BaseModel):
         return OTHERS
 
 
-def _text(value: float | str) -> str:
-    """Return a value as settings name it: 1 and 1.0 are the same state, and True is 1."""
+def value_text(value: float | str) -> str:
+    """Return a per-shot value as settings name it: 1 and 1.0 are the same state, and True is 1."""
     if isinstance(value, str):
         return value
     return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:g}"

@@ -9,6 +9,7 @@ from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.audience import Audience
 from braggwatch.streamer.ledger import LedgerCounts, SeriesLedger, add_counts
 from braggwatch.streamer.messages import State
+from braggwatch.streamer.selection import Settling
 
 
 @dataclass(eq=False)
@@ -18,6 +19,7 @@ class Run:
     series: Series
     ledger: SeriesLedger
     packed: bytes
+    settling: Settling = field(default_factory=Settling)
     ended: float | None = None
     """When its end was announced, monotonic seconds."""
     closing: dict[str, float] = field(default_factory=dict)

@@ -15,6 +15,8 @@ from braggwatch.streamer.audience import Audience
 from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.ledger import WAITING, WORKING
 from braggwatch.streamer.messages import Result, State
+from braggwatch.streamer.select_settings import SelectSettings
+from braggwatch.streamer.selection import Selection, Settling
 from braggwatch.streamer.sources.source import Source
 from braggwatch.streamer.workforce import Entry, Member, Workforce
 
@@ -44,11 +46,13 @@ class Hub:
         audience: Audience,
         quarantine: Callable[[Series, Frame], str],
         restart_worker: Callable[[str], None] = lambda name: None,
+        select: SelectSettings | None = None,
     ) -> None:
         """Make a hub between a source and workers.
 
         `worker_settings` is sent to each worker as it joins, and to all by `change_settings`. `quarantine` sets a frame
-        aside and returns where; `restart_worker` is asked to restart a worker by name.
+        aside and returns where; `restart_worker` is asked to restart a worker by name; `select` says which frames are
+        looked at, all if left out.
         """
         self._source = source
         self._settings = settings
@@ -56,6 +60,7 @@ class Hub:
         self._audience = audience
         self._quarantine = quarantine
         self._restart_worker = restart_worker
+        self._selection = Selection(select or SelectSettings())
         self.workforce = Workforce(settings.credits)
         self.accounts = Accounts(audience)
         self.warnings: Counter[str] = Counter()
@@ -132,6 +137,12 @@ class Hub:
         self._worker_settings = worker_settings
         for member in self.workforce:
             self._send(member, [protocol.SETTINGS, worker_settings])
+
+    def change_selection(self, select: SelectSettings) -> None:
+        """Look at other frames, of those that come from now on."""
+        self._selection = Selection(select)
+        for run in self.accounts:
+            run.settling = Settling()
 
     def turn(self, timeout: float, *, listen: bool = True) -> None:
         """Do what there is to do, waiting for it up to `timeout` seconds; `listen=False` leaves the source alone."""
@@ -236,13 +247,22 @@ class Hub:
             self._warn("unexpected-number", f"series {frame.series}: {why}; it is left out")
             return
         n_bytes = memoryview(frame.payload).nbytes
-        entry = Entry(frame, monotonic(), ENTRY_BYTES + n_bytes)
+        now = monotonic()
         self._audience.frame_arrived(n_bytes)
+        if not self._selection.keeps(frame, run.series, run.settling, now):
+            self._skip(frame)
+            return
+        entry = Entry(frame, now, ENTRY_BYTES + n_bytes)
         run.ledger.move(frame.number, WAITING)
         self._queue.append(entry)
         self.queue_bytes += entry.size
         if self._settings.drop != "never":
             self._drop_surplus()
+
+    def _skip(self, frame: Frame) -> None:
+        if complaint := self._selection.complaint(frame.values):
+            self._warn("no-value-to-select-by", complaint)
+        self.accounts.lose(frame.series, frame.number, State.SKIPPED, "[select] does not keep it")
 
     def _drop_surplus(self) -> None:
         while self.queue_bytes > self._settings.queue_bytes and len(self._queue) > 1:

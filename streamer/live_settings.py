@@ -35,6 +35,8 @@ class LiveSettings:
         if not what:
             return Changed(version, "nothing to change: these settings are in force already")
         by = plain(wanted.by, LONGEST_NAME) or "a viewer"
+        if settings.select != self._settings.select:
+            self._hub.change_selection(settings.select)
         self._settings = settings
         self._hub.change_settings(settings.pipeline().model_dump_json().encode())
         self._results.settings_in_force(settings, change=what, by=by)

@@ -68,7 +68,7 @@ class Processor:
             engine = stack.enter_context(Engine(settings.engine))
             hub = Hub(
                 source, settings.hub, settings.pipeline().model_dump_json().encode(), results,
-                quarantine=self._quarantine, restart_worker=engine.restart_worker,
+                quarantine=self._quarantine, restart_worker=engine.restart_worker, select=settings.select,
             )  # fmt: skip
             stack.callback(hub.close)
             self._revive_workers = engine.revive_workers

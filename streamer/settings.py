@@ -19,6 +19,7 @@ from braggwatch.streamer.engine import EngineSettings
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
 from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.merge_settings import MergeSettings
+from braggwatch.streamer.select_settings import SelectSettings
 from braggwatch.streamer.sources.settings import DectrisV2Settings
 from braggwatch.streamer.sources.source import SourceSettings
 
@@ -62,6 +63,7 @@ class Settings(BaseModel):
     source: SourceSettings = Field(default_factory=DectrisV2Settings)
     detector: DetectorSettings = Field(default_factory=DetectorSettings)
     groups: GroupSettings = Field(default_factory=GroupSettings)
+    select: SelectSettings = Field(default_factory=SelectSettings)
     chain: ChainSettings = Field(default_factory=ChainSettings)
     hub: HubSettings = Field(default_factory=HubSettings)
     engine: EngineSettings = Field(default_factory=EngineSettings)
@@ -78,10 +80,7 @@ class Settings(BaseModel):
 
     def as_toml(self, *, comments: bool = True) -> str:
         """Write the complete settings in force, defaults included, with a sentence and a unit for each."""
-        blocks = [
-            _table(name, getattr(self, name), comments)
-            for name in ("experiment", "source", "detector", "groups", "chain", "hub", "engine", "feed", "merge")
-        ]
+        blocks = [_table(name, getattr(self, name), comments) for name in _SECTIONS]
         for spec in PipelineSettings(chain=self.chain, stages=self.stages).stage_specs():
             blocks.append(_table(spec.name, spec.settings, comments))
         return "\n".join(blocks)

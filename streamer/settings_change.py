@@ -13,13 +13,13 @@ from braggwatch.streamer.wording import plain
 Tables = Mapping[str, Mapping[str, Any]]
 
 _FIXED = ("experiment", "source", "chain", "hub", "engine")
-_LIVE_TABLES = ("detector", "feed", "merge")
+_LIVE_TABLES = ("detector", "groups", "select", "feed", "merge")
 _LIVE_FEED_KEYS = ("window",)
 LONGEST_LABEL = 200
 
 
 def changed_settings(settings: Settings, tables: Tables) -> Settings:
-    """Return the settings with some keys changed: of detector, merge, stages of the chain, and how far rates look back.
+    """Return the settings with some keys changed: of detector, groups, select, merge, stages of the chain, feed.window.
 
     `tables` has the new values by table and key; None puts a key back to its default. Files are looked for and stages
     made, as before the first frame. Raises SettingsError, with a line for each fault.
@@ -46,10 +46,7 @@ def describe_change(before: Settings, after: Settings, tables: Tables) -> str:
 
 def _changed(settings: Settings, tables: Tables) -> Settings:
     document: dict[str, dict[str, Any]] = {
-        "detector": settings.detector.model_dump(mode="json"),
-        "feed": settings.feed.model_dump(mode="json"),
-        "merge": settings.merge.model_dump(mode="json"),
-        "chain": settings.chain.model_dump(mode="json"),
+        **{name: getattr(settings, name).model_dump(mode="json") for name in (*_LIVE_TABLES, "chain")},
         **{name: dict(table) for name, table in settings.stages.items()},
     }
     for table, values in tables.items():
@@ -69,8 +66,8 @@ def _changed(settings: Settings, tables: Tables) -> Settings:
 def _refuse_what_is_fixed(settings: Settings, table: str, values: Mapping[str, Any]) -> None:
     if table in _FIXED:
         raise SettingsError(
-            f"[{table}] cannot be changed while the processor runs, only [detector], [merge], the tables of stages and "
-            "feed.window can; change it in the settings file and start the processor again"
+            f"[{table}] cannot be changed while the processor runs, only [detector], [groups], [select], [merge], the "
+            "tables of stages and feed.window can; change it in the settings file and start the processor again"
         )
     if table == "feed" and (fixed := [key for key in values if key not in _LIVE_FEED_KEYS]):
         raise SettingsError(

@@ -24,6 +24,7 @@ from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.ledger import LedgerCounts
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.quarantine import set_aside
+from braggwatch.streamer.select_settings import SelectSettings
 from braggwatch.streamer.sources.settings import DectrisV1Settings, DectrisV2Settings
 from braggwatch.streamer.sources.source import open_source
 
@@ -48,10 +49,12 @@ def series() -> Series:
     )  # fmt: skip
 
 
-def pipeline_settings(stages: list[str] | None = None, tables: dict[str, dict[str, Any]] | None = None) -> bytes:
-    """Return what the hub sends to its workers."""
+def pipeline_settings(
+    stages: list[str] | None = None, tables: dict[str, dict[str, Any]] | None = None, **more: Any
+) -> bytes:
+    """Return what the hub sends to its workers; `more` are tables that belong to no stage."""
     settings = PipelineSettings.model_validate(
-        {"chain": {"stages": stages or ["hitfind"]}, "stages": {"hitfind": THRESHOLD, **(tables or {})}}
+        {"chain": {"stages": stages or ["hitfind"]}, "stages": {"hitfind": THRESHOLD, **(tables or {})}, **more}
     )
     return settings.model_dump_json().encode()
 
@@ -153,6 +156,7 @@ class Rig:
         protocol: str = "dectris-v2",
         stages: list[str] | None = None,
         tables: dict[str, dict[str, Any]] | None = None,
+        select: SelectSettings | None = None,
         **options: Any,
     ) -> Hub:
         """Make a hub that reads from an address; `options` are the hub's settings."""
@@ -162,7 +166,7 @@ class Rig:
         hub = Hub(
             source, HubSettings(**options), pipeline, self.witness,
             quarantine=lambda series, frame: set_aside(self.folder, series, frame),
-            restart_worker=self.restart_worker,
+            restart_worker=self.restart_worker, select=select,
         )  # fmt: skip
         self.stack.callback(hub.close)
         self.hub_address = hub.bind("tcp://127.0.0.1:*")

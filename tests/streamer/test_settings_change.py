@@ -88,9 +88,18 @@ def test_how_far_rates_look_back_can_be_changed(settings: Settings) -> None:
     assert label == "feed.window 30 → 60"
 
 
+def test_groups_and_the_selection_of_shots_can_be_changed(settings: Settings) -> None:
+    after, label = change(settings, groups={"by": "laser_1"}, select={"keep": {"laser_4": 0}, "settle": 0.5})
+    assert (after.groups.by, after.select.keep, after.select.settle) == ("laser_1", {"laser_4": 0}, 0.5)
+    assert label == "groups.by  → laser_1, select.keep {} → {'laser_4': 0}, select.settle 0 → 0.5"
+    assert after.pipeline().groups.by == "laser_1"
+
+
 @pytest.mark.parametrize(
     ("tables", "why"),
     [
+        ({"select": {"settle": 1.0}}, r"\[select\]: keep is missing: expected the values that settle is about"),
+        ({"groups": {"edges": [1.0]}}, r"\[groups\]: by is missing"),
         ({"hitfind": {"min_snr": "much"}}, r"\[hitfind\] min_snr: should be a valid number"),
         ({"hitfind": {"min_snrr": 5}}, r"\[hitfind\] min_snrr: there is no such setting"),
         ({"detector": {"distance": -1.0}}, r"\[detector\] distance: should be greater than 0, found -1.0"),
