@@ -1,8 +1,14 @@
 """What the merge of the crystals so far comes to, as viewers and record hear it."""
 
+import math
+
 import msgspec
 
 from braggwatch.processing.data_quality import Forecast, Shell, Target
+
+STRAY = 0.02
+"""Groups with fewer crystals than this share of the largest one's are strays, for which nobody waits."""
+_SLOWNESS = {"reached": 0, "ahead": 1, "unknown": 2, "not at this rate": 3}
 
 
 class MergeMoment(msgspec.Struct, frozen=True, gc=False):
@@ -84,3 +90,17 @@ class Merging(msgspec.Struct, frozen=True, kw_only=True):
     """How it came to this, oldest first, at most 400."""
     groups: tuple[GroupMerge, ...] = ()
     """In the order of their names; empty where shots are not grouped."""
+
+    @property
+    def slowest(self) -> GroupMerge | None:
+        """The group for which the target takes longest, strays left out; None where nothing is aimed at by groups."""
+        most = max((group.n_crystals for group in self.groups), default=0)
+        forecasts = {one.name: one.forecast for one in self.groups if one.forecast and one.n_crystals > STRAY * most}
+        if not forecasts:
+            return None
+
+        def slowness(group: GroupMerge) -> tuple[int, float]:
+            forecast = forecasts[group.name]
+            return _SLOWNESS[forecast.state], math.inf if forecast.seconds is None else forecast.seconds
+
+        return max((group for group in self.groups if group.name in forecasts), key=slowness)

@@ -4,10 +4,14 @@ import math
 from collections.abc import Sequence
 
 from braggwatch.processing.data_quality import USUAL_CC_HALF, Forecast, Shell, Target
-from braggwatch.streamer.merge_messages import Merging
-from braggwatch.streamer.wording import count, duration, said
+from braggwatch.streamer.merge_messages import GroupMerge, Merging
+from braggwatch.streamer.wording import UNKNOWN, count, duration, plain, said
 
 HELD_UP_BY = {"cc_half": "CC1/2", "completeness": "completeness", "multiplicity": "multiplicity"}
+GROUP_COLUMNS = ("group", "crystals", "compl. %", "CC1/2", "outer", "reach / Å", "target")
+_GROUP_WIDTHS = 8, 8, 5, 5, 9
+"""Characters of each but the first and the last."""
+_LONGEST_GROUP = 20
 COLUMNS = ("d / Å", "unique", "compl. %", "multipl.", "I/σ", "CC1/2", "CC*", "R_split")
 
 
@@ -26,6 +30,15 @@ def forecast_in_words(forecast: Forecast | None, age: float = 0.0) -> str:
     middle = None if forecast.seconds is None else max(forecast.seconds - age, 0.0)
     to = "or never" if high is None else f"to {_span(high)}"
     return f"target in {_span(middle)} ({_span(low)} {to})"
+
+
+def forecast_briefly(forecast: Forecast | None, age: float = 0.0) -> str:
+    """Return the same in a few characters; empty where nothing is aimed at."""
+    if forecast is None:
+        return ""
+    if forecast.state == "ahead":
+        return f"in {_span(None if forecast.seconds is None else max(forecast.seconds - age, 0.0))}"
+    return "not known yet" if forecast.state == "unknown" else forecast.state
 
 
 def target_in_words(target: Target) -> str:
@@ -68,6 +81,33 @@ def table_of_shells(merging: Merging) -> list[str]:
     overall = shell_cells(merging.overall)
     rows.append((f"all to {said(merging.overall.d_min, '', 2)}", *overall[1:]))
     return ["".join(f"{cell:>{17 if column == 0 else 9}}" for column, cell in enumerate(row)) for row in rows]
+
+
+def table_of_groups(merging: Merging, age: float = 0.0) -> list[str]:
+    """Return lines of text: a head, and one for each group; none where shots are not grouped.
+
+    `age`: s since the message was made, which forecasts count from.
+    """
+    if not merging.groups:
+        return []
+    rows = [GROUP_COLUMNS, *(_group_cells(group, age) for group in merging.groups)]
+    widest = max(len(name) for name, *_ in rows)
+    return [
+        "  ".join(
+            [f"{name:<{widest}}", *(f"{c:>{w}}" for c, w in zip(numbers, _GROUP_WIDTHS, strict=True)), target]
+        ).rstrip()
+        for name, *numbers, target in rows
+    ]
+
+
+def _group_cells(group: GroupMerge, age: float) -> tuple[str, ...]:
+    whole, outer = group.whole or group.overall, group.outer
+    return (
+        plain(group.name, _LONGEST_GROUP), count(group.n_crystals),
+        said(_percent(whole.completeness), "") if whole else UNKNOWN, said(whole.cc_half, "", 2) if whole else UNKNOWN,
+        said(outer.cc_half, "", 2) if outer else UNKNOWN, said(group.resolution, "", 2),
+        forecast_briefly(group.forecast, age),
+    )  # fmt: skip
 
 
 def left_out_in_words(merging: Merging) -> str:

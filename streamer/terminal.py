@@ -16,6 +16,7 @@ from braggwatch.streamer.merge_wording import (
     left_out_in_words,
     quality_in_words,
     reach_in_words,
+    table_of_groups,
     table_of_shells,
     target_in_words,
 )
@@ -198,7 +199,8 @@ def _merged(finished: Finished) -> list[str]:
         lines.append(f"  target             {target_in_words(merging.target)}: {forecast_in_words(merging.forecast)}")
     if left_out:
         lines.append(f"  not merged         {left_out}")
-    return [*lines, "", *(f"  {line}" for line in table_of_shells(merging)), ""]
+    tables = table_of_groups(merging), table_of_shells(merging)
+    return [*lines, "", *(line for table in tables if table for line in (*(f"  {row}" for row in table), ""))]
 
 
 def _places(finished: Finished) -> list[str]:

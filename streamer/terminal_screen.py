@@ -10,7 +10,13 @@ from rich.text import Text
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import CrystalSeen, Finished, LastShots, Ledger, Queue, Rate, Status
 from braggwatch.streamer.merge_messages import Merging
-from braggwatch.streamer.merge_wording import forecast_in_words, quality_in_words, table_of_shells
+from braggwatch.streamer.merge_wording import (
+    forecast_briefly,
+    forecast_in_words,
+    quality_in_words,
+    table_of_groups,
+    table_of_shells,
+)
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.statistics import wilson
 from braggwatch.streamer.wording import UNKNOWN, clock, count, data_rate, duration, margin, per_second, plain, said
@@ -321,7 +327,7 @@ def _crystal(crystal: CrystalSeen) -> str:
 
 
 def _merge(view: View, rows: int) -> list[Text]:
-    """Return how good the merged data are: in two lines, and by shell where there is room for it."""
+    """Return how good the merged data are: in two lines, and by group and by shell where there is room for it."""
     merging = view.merging
     if merging is None or not merging.n_crystals:
         return []
@@ -331,9 +337,14 @@ def _merge(view: View, rows: int) -> list[Text]:
         _line((" MERGED    ", f"bold {QUIET}"), (quality_in_words(merging), style)),
         _line((f" {'':<10}", QUIET), (forecast or "nothing is aimed at in [merge]", style)),
     ]
-    table = table_of_shells(merging)
-    if rows >= len(lines) + len(table):
-        lines += [_line((text, QUIET if number == 0 else style)) for number, text in enumerate(table)]
+    groups, shells = table_of_groups(merging, view.age or 0.0), table_of_shells(merging)
+    if rows >= len(lines) + len(groups):
+        lines += [_line((f" {text}", QUIET if number == 0 else style)) for number, text in enumerate(groups)]
+    elif merging.slowest is not None:
+        slowest = forecast_briefly(merging.slowest.forecast, view.age or 0.0)
+        lines[1].append(f" · {plain(merging.slowest.name, 16)} {slowest}", style)
+    if rows >= len(lines) + len(shells):
+        lines += [_line((text, QUIET if number == 0 else style)) for number, text in enumerate(shells)]
     return lines
 
 
