@@ -36,7 +36,7 @@ def test_each_group_has_a_line_where_there_is_room() -> None:
     place = next(i for i, line in enumerate(lines) if line.startswith(" group"))
     assert lines[place].split() == ["group", "crystals", "compl.", "%", "CC1/2", "outer", "reach", "/", "Å", "target"]
     assert lines[place + 1].split() == ["dark", "903", "97.0", "0.91", "0.43", "2.31", "in", "12", "min"]
-    assert lines[place + 2].startswith(" pumped, 10 ps afte…")
+    assert lines[place + 2].startswith(" pumped, 10 ps after…")
     assert lines[place + 2].rstrip().endswith("in 40 min")
 
 
