@@ -1,14 +1,16 @@
 """What all plots have in common: axes with quantity and unit, light grid, legend, clock time, a sentence when empty."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PyQt5.QtCore import QEvent, QPointF, QRectF, Qt, pyqtSignal
-from PyQt5.QtGui import QMouseEvent, QPainter, QPainterPath
+from PyQt5.QtGui import QFontMetrics, QMouseEvent, QPainter, QPainterPath
 from PyQt5.QtWidgets import QLabel
 
 from braggwatch.gui import style
@@ -20,6 +22,8 @@ _CLOCK_STEPS = (
 _PX_PER_CLOCK = 80
 _PX_PER_LEGEND_COLUMN = 125
 _PX_PER_LEGEND_ROW = 22
+_PX_PER_LEGEND_SAMPLE = 48
+"""Line and gaps beside a name."""
 _MOST_LEGEND = 0.4
 """Of the height; a legend that would take more is left out."""
 _LEAST_LABELLED_PX = 160
@@ -114,6 +118,9 @@ class Band(pg.GraphicsObject):
 class Legend(pg.LegendItem):
     """Names the curves at the top left, without wasting height."""
 
+    column_px = _PX_PER_LEGEND_COLUMN
+    """How wide a column has to be."""
+
     def __init__(self) -> None:
         super().__init__(offset=(SPACE, 1), labelTextSize=f"{AXIS_PX}px", horSpacing=8, verSpacing=0)
         self.layout.setContentsMargins(SPACE // 2, 0, SPACE, 0)
@@ -171,6 +178,19 @@ class Plot(pg.PlotWidget):
         self.plotItem.legend.setParentItem(self.plotItem.vb)
         style.style_plot(self.plotItem, self.theme)
 
+    def set_legend(self, named: Sequence[tuple[Any, str]]) -> None:
+        """Name these curves from now on, instead of those that were named before."""
+        old, self.plotItem.legend = self.plotItem.legend, Legend()
+        self.scene().removeItem(old)
+        legend = self.plotItem.legend
+        legend.setParentItem(self.plotItem.vb)
+        for curve, name in named:
+            legend.addItem(curve, escape(name))
+        metrics = QFontMetrics(style.font(AXIS_PX))
+        legend.column_px = _PX_PER_LEGEND_SAMPLE + max(metrics.horizontalAdvance(name) for _, name in named)
+        style.style_plot(self.plotItem, self.theme)
+        self._fit()
+
     def add_curve(self, name: str, colour: str, pen_style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> Any:
         """Return a curve (`setData`) that is broken at NaN; `name` is for the legend, empty to leave it out."""
         curve = pg.PlotDataItem(connect="finite", name=name or None, antialias=True)
@@ -182,6 +202,14 @@ class Plot(pg.PlotWidget):
         self._coloured.append((curve, colour, {"style": pen_style}))
         self._colour(curve, colour, {"style": pen_style})
         return curve
+
+    def restyle(self, curve: Any, colour: str, pen_style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> None:
+        """Give a curve, or a band, another colour."""
+        options = {} if isinstance(curve, Band) else {"style": pen_style}
+        self._coloured = [(item, colour, options) if item is curve else (item, *how) for item, *how in self._coloured]
+        if not isinstance(curve, Band):
+            curve.curve.setSegmentedLineMode("on" if pen_style == Qt.PenStyle.SolidLine else "off")
+        self._colour(curve, colour, options)
 
     def add_band(self, colour: str) -> Band:
         """Return a band behind the curves."""
@@ -252,7 +280,7 @@ class Plot(pg.PlotWidget):
         legend = self.plotItem.legend
         if legend is not None:
             names = max(len(legend.items), 1)
-            columns = min(max(int(self.plotItem.vb.width()) // _PX_PER_LEGEND_COLUMN, 1), names)
+            columns = min(max(int(self.plotItem.vb.width()) // legend.column_px, 1), names)
             if columns != legend.columnCount:
                 legend.setColumnCount(columns)
             fits = legend.rows_px <= _MOST_LEGEND * self.plotItem.vb.height()

@@ -1,22 +1,33 @@
 """Rates against time, with their intervals, what was lost, and when runs and settings changed."""
 
 import math
+from collections.abc import Mapping
 
 import pyqtgraph as pg
 from PyQt5.QtCore import QPointF, Qt, pyqtSignal
+from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 
 from braggwatch.gui import style
-from braggwatch.gui.controllers.rates import PROPORTIONS, SPANS, WINDOWS, RatesShown
+from braggwatch.gui.controllers.rates import SPANS, WINDOWS, RatesShown
+from braggwatch.gui.controllers.rates_by_group import KINDS
+from braggwatch.gui.panels.fitting_label import FittingLabel
+from braggwatch.gui.panels.group_curve import GroupCurve
+from braggwatch.gui.panels.group_digits import GroupDigits
 from braggwatch.gui.panels.marks import Line, Marks
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.panels.plot import Plot, Quantity
+from braggwatch.gui.rate_curves import PROPORTIONS
 from braggwatch.gui.theme import DARK, SPACE, Theme
 from braggwatch.streamer.feed_messages import Mark
 from braggwatch.streamer.wording import plain
 
 _CLICK_PX = 4
 _SHORTEST_S = 10
+_LEAST_WITH_DIGITS, _LEAST_DIGITS, _MOST_DIGITS = 560, 176, 320
+"""px: width of the panel from which on it has digits of groups, and of these."""
+_HEAD_PX = 56
+"""Height of what stands above the plot."""
 _COLOURS = (
     ("hit", Qt.PenStyle.SolidLine),
     ("indexed", Qt.PenStyle.SolidLine),
@@ -43,7 +54,9 @@ class RatesPanel(Panel):
 
     window_chosen = pyqtSignal(int)
     span_chosen = pyqtSignal(int)
-    times_clicked = pyqtSignal(float, float)
+    kind_chosen = pyqtSignal(str)
+    times_clicked = pyqtSignal(float, float, float)
+    group_clicked = pyqtSignal(str)
     hovered = pyqtSignal(float)
 
     def __init__(self) -> None:
@@ -59,10 +72,15 @@ class RatesPanel(Panel):
             self.plot.add_curve(proportion.name, colour, pen)
             for proportion, (colour, pen) in zip(PROPORTIONS, _COLOURS, strict=True)
         ]
+        self.group_curves: list[GroupCurve] = []
+        """One for each group that was drawn so far."""
+        self._named: tuple[str, ...] = ()
         self.marks = Marks()
         self.marks.setZValue(-10)
         self.plot.addItem(self.marks, ignoreBounds=True)
         self._add_right_axis()
+        self.digits = GroupDigits()
+        self.compared, self.note = FittingLabel(bold=True), FittingLabel(quiet=True)
         self.reading = QLabel()
         self.span = QComboBox()
         self.span.setToolTip("What is shown: the last minutes, or the whole session")
@@ -72,13 +90,21 @@ class RatesPanel(Panel):
         self.window_box.setToolTip("How far each point of the curves looks back, seconds or minutes")
         for seconds in WINDOWS:
             self.window_box.addItem(f"over {seconds} s" if seconds < 60 else f"over {seconds // 60} min", seconds)
+        self.kind = QComboBox()
+        self.kind.setToolTip("Curves of all shots together, or one for each group of shots (G)")
+        for kind, text in KINDS.items():
+            self.kind.addItem(text, kind)
         self._lay_out()
+        self.show_grouped(False)
+        self._show_by_group(None)
         self.plot.plotItem.vb.sigRangeChangedManually.connect(self._stop_following)
         self.plot.clicked.connect(self._tell_times)
         self.plot.double_clicked.connect(self._follow)
         self.plot.scene().sigMouseMoved.connect(self._tell_mouse)
         self.window_box.activated.connect(lambda row: self.window_chosen.emit(self.window_box.itemData(row)))
         self.span.activated.connect(lambda row: self._choose_span(self.span.itemData(row)))
+        self.kind.activated.connect(lambda row: self.kind_chosen.emit(self.kind.itemData(row)))
+        self.digits.clicked.connect(self.group_clicked)
         self.set_theme(DARK)
 
     def _add_right_axis(self) -> None:
@@ -102,6 +128,7 @@ class RatesPanel(Panel):
         line = QHBoxLayout()
         line.setContentsMargins(SPACE, SPACE // 2, SPACE, 0)
         line.setSpacing(SPACE // 2)
+        line.addWidget(self.kind)
         line.addWidget(self.span)
         line.addWidget(self.window_box)
         line.addWidget(self.reading, 1)
@@ -111,14 +138,22 @@ class RatesPanel(Panel):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(line)
-        column.addWidget(self.plot, 1)
+        for label in (self.compared, self.note):
+            label.setContentsMargins(SPACE, 0, SPACE, 0)
+            column.addWidget(label)
+        body = QHBoxLayout()
+        body.setSpacing(0)
+        body.addWidget(self.plot, 1)
+        body.addWidget(self.digits)
+        column.addLayout(body, 1)
 
     # -- setters ------------------------------------------------------------------------------------------------
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
         super().set_theme(theme)
-        self.plot.set_theme(theme)
+        for part in (self.plot, self.digits, self.compared, self.note):
+            part.set_theme(theme)
         self.lost.setPen(style.line_pen(theme.alarm))
         style.style_axis(self.plot.plotItem.getAxis("right"), theme, theme.alarm)
         self.plot.plotItem.getAxis("right").setGrid(False)
@@ -130,9 +165,10 @@ class RatesPanel(Panel):
         self._shown = shown
         self.plot.plotItem.showAxis("right")
         self.plot.set_empty("")
-        for curve, band, values in zip(self.curves, self.bands, shown.curves, strict=True):
+        for curve, band, values in zip(self.curves, self.bands, shown.curves, strict=False):
             curve.setData(shown.times, values.value)
             band.set_data(shown.times, values.low, values.high)
+        self._show_by_group(shown)
         self.lost.setData(shown.times, shown.lost)
         most = max((value for value in shown.lost.tolist() if value == value), default=0.0)
         self._right.setYRange(0, max(1.0, 1.5 * most), padding=0)
@@ -142,6 +178,7 @@ class RatesPanel(Panel):
     def show_empty(self, why: str) -> None:
         """Show a sentence instead of the curves."""
         self.plot.set_empty(why)
+        self._show_by_group(None)
         self.plot.plotItem.showAxis("right", False)
         self.reading.clear()
 
@@ -150,12 +187,75 @@ class RatesPanel(Panel):
         room = self.reading.width()
         self.reading.setText(self.reading.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room))
 
-    def show_choice(self, window: int, span: int) -> None:
+    def show_grouped(self, grouped: bool) -> None:
+        """Offer the kinds, or none where shots are not grouped."""
+        self.kind.setVisible(grouped)
+
+    def _show_by_group(self, shown: RatesShown | None) -> None:
+        """Draw the curves of the groups instead of those of all shots together, or the other way round."""
+        drawn = None if shown is None else shown.by_group
+        groups = () if drawn is None else drawn.groups
+        while len(self.group_curves) < len(groups):
+            self.group_curves.append(GroupCurve(self.plot))
+        for curve, band in zip(self.curves, self.bands, strict=True):
+            curve.setVisible(drawn is None)
+            band.setVisible(drawn is None)
+        for i, of_group in enumerate(self.group_curves):
+            of_group.show(groups[i] if i < len(groups) else None, () if shown is None else shown.times)
+        names = tuple(group.name for group in groups)
+        if names != self._named:
+            self._named = names
+            curves = [of_group.curve for of_group in self.group_curves]
+            of_all = zip(self.curves, (proportion.name for proportion in PROPORTIONS), strict=True)
+            self.plot.set_legend([*(zip(curves, names, strict=False) if names else of_all), (self.lost, "lost")])
+        self.digits.set_groups(groups)
+        comparison = None if drawn is None else drawn.comparison
+        self.compared.setVisible(comparison is not None)
+        if comparison is not None:
+            self.compared.set_texts(*comparison.texts)
+            self.compared.set_tone("text" if comparison.sure else "quiet")
+            self.compared.setToolTip(comparison.meaning)
+        self.note.setVisible(drawn is not None and bool(drawn.note))
+        self.note.set_texts("" if drawn is None else drawn.note)
+        self._give_room()
+
+    def show_choice(self, window: int, span: int, kind: str) -> None:
         """Show what is chosen."""
+        self.kind.setCurrentIndex(self.kind.findData(kind))
         self.window_box.setCurrentIndex(self.window_box.findData(window))
         self.span.setCurrentIndex(self.span.findData(span))
 
     # -- what the user does ---------------------------------------------------------------------------------------
+
+    def chosen(self) -> dict[str, str]:
+        """Return what is drawn, and over how long."""
+        boxes = {"kind": self.kind, "span": self.span, "window": self.window_box}
+        return {name: str(box.currentData()) for name, box in boxes.items()}
+
+    def choose(self, chosen: Mapping[str, str]) -> None:
+        """Take what was chosen at the last start."""
+        for name, box in (("kind", self.kind), ("span", self.span), ("window", self.window_box)):
+            known = [str(box.itemData(row)) for row in range(box.count())]
+            if chosen.get(name) in known:
+                box.setCurrentIndex(known.index(chosen[name]))
+                box.activated.emit(box.currentIndex())
+
+    def toggle_by_group(self) -> None:
+        """Show each group's hit rate, or all shots together again; where shots are not grouped, nothing happens."""
+        if not self.kind.isHidden():
+            self.kind.setCurrentIndex(0 if self.kind.currentIndex() else 1)
+            self.kind.activated.emit(self.kind.currentIndex())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Show the digits where there is room."""
+        super().resizeEvent(event)
+        self._give_room()
+
+    def _give_room(self) -> None:
+        height = self.height() - _HEAD_PX
+        roomy = self.width() >= _LEAST_WITH_DIGITS and self.digits.fits(height)
+        self.digits.setVisible(bool(self.digits.groups) and roomy)
+        self.digits.setFixedWidth(min(max(self.width() // 5, _LEAST_DIGITS), _MOST_DIGITS))
 
     def _choose_span(self, seconds: int) -> None:
         self._follows = True
@@ -186,9 +286,9 @@ class RatesPanel(Panel):
             ticks = [[(value, f"{value:g}") for value in values]]
             self.plot.plotItem.getAxis("left").setTicks(ticks if values else None)
 
-    def _tell_times(self, x: float, _y: float) -> None:
+    def _tell_times(self, x: float, y: float) -> None:
         pixel = float(self.plot.plotItem.vb.viewPixelSize()[0])
-        self.times_clicked.emit(x - _CLICK_PX * pixel, x + _CLICK_PX * pixel)
+        self.times_clicked.emit(x - _CLICK_PX * pixel, x + _CLICK_PX * pixel, y)
 
     def _tell_mouse(self, place: QPointF) -> None:
         box = self.plot.plotItem.vb

@@ -12,9 +12,10 @@ from PyQt5.QtCore import QPoint, QPointF, Qt
 from pytestqt.qtbot import QtBot
 from scipy.stats import binomtest
 
-from braggwatch.gui.controllers.rates import PROPORTIONS, RatesController
+from braggwatch.gui.controllers.rates import RatesController
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.panels.rates import RatesPanel
+from braggwatch.gui.rate_curves import PROPORTIONS
 from braggwatch.gui.theme import LIGHT
 from braggwatch.streamer.feed_messages import History, Mark
 from braggwatch.streamer.messages import State
@@ -135,7 +136,7 @@ def with_hits(monitor: Monitor, *numbers: int) -> None:
 def test_a_click_opens_the_hits_of_that_time(qtbot: QtBot) -> None:
     view, _, monitor = panel(qtbot, history(random_bins(300)))
     with_hits(monitor, 10, 149, 150, 151, 290)
-    view.times_clicked.emit(T0 + 148.5, T0 + 150.5)
+    view.times_clicked.emit(T0 + 148.5, T0 + 150.5, 0.0)
     assert [key.number for key in monitor.selection] == [150, 149]
     assert monitor.selected is not None and monitor.selected.number == 150
 
@@ -155,9 +156,9 @@ def test_a_click_where_no_hit_was_takes_the_nearest_one_in_the_window_or_says_th
     said: list[str] = []
     monitor.said.connect(said.append)
     with_hits(monitor, 100, 120, 290)
-    view.times_clicked.emit(T0 + 139, T0 + 141)
+    view.times_clicked.emit(T0 + 139, T0 + 141, 0.0)
     assert [key.number for key in monitor.selection] == [120]
-    view.times_clicked.emit(T0 + 249, T0 + 251)
+    view.times_clicked.emit(T0 + 249, T0 + 251, 0.0)
     assert [key.number for key in monitor.selection] == [120]
     assert len(said) == 1 and said[0].startswith("no hit is known of the 60 s before ")
 
@@ -165,7 +166,7 @@ def test_a_click_where_no_hit_was_takes_the_nearest_one_in_the_window_or_says_th
 def test_more_hits_than_anybody_steps_through_are_cut_to_the_newest(qtbot: QtBot) -> None:
     view, _, monitor = panel(qtbot, history(random_bins(300)))
     with_hits(monitor, *range(2000))
-    view.times_clicked.emit(T0 - 1, T0 + 5000)
+    view.times_clicked.emit(T0 - 1, T0 + 5000, 0.0)
     assert len(monitor.selection) == 1000
     assert monitor.selected is not None and monitor.selected.number == 1999
 
