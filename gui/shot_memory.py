@@ -48,10 +48,10 @@ class ShotMemory:
         return self._has_room(1, len(shot.payload))
 
     def insert(self, shot: ShotImage) -> bool:
-        """Remember a shot of before, in order of time; False where it is known, or where there is no room."""
+        """Remember a shot from before those of its time; False where it is known, or where there is no room."""
         if self.find(ShotKey.of(shot.result)) is not None or not self.has_room_for(shot):
             return False
-        older = sum(1 for _ in takewhile(lambda other: other.time <= shot.time, self._shots))
+        older = sum(1 for _ in takewhile(lambda other: other.time < shot.time, self._shots))
         self._shots.insert(older, shot)
         self._bytes += len(shot.payload)
         return True

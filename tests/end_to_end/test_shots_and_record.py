@@ -82,7 +82,10 @@ def test_the_value_under_the_cursor_is_that_of_the_dump(seen: Seen) -> None:
 
 def test_the_film_strip_has_the_last_hits_with_their_pixels(seen: Seen) -> None:
     session, panel = seen.session, seen.at(FilmStripPanel)
-    seen.until(lambda: [film.key.number for film in panel.strip.films] == session.last_hits())
+    seen.until(lambda: {film.key.number for film in panel.strip.films} == set(session.last_hits()))
+    times = dict(session.ask("SELECT number, t_ms FROM hits JOIN frames USING (run, number)"))
+    shown = [times[film.key.number] for film in panel.strip.films]
+    assert shown == sorted(shown)
     seen.until(lambda: all(film.picture is not None for film in panel.strip.films))
     for film in panel.strip.films:
         number = film.key.number

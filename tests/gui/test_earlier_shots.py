@@ -53,6 +53,15 @@ def test_the_last_hits_are_fetched_one_at_a_time_and_put_in_order_of_time_while_
     assert bench.remembered() == [3, 5, 7, 9]
 
 
+def test_shots_of_the_same_moment_stay_in_the_order_in_which_they_are_told(bench: Bench) -> None:
+    at_once = [msgspec.structs.replace(shot_image(number), time=1000.0) for number in (3, 5, 7, 9)]
+    bench.monitor.take([at_once.pop()])
+    bench.tell_last(3, 5, 7, 9)
+    while at_once:
+        bench.outbox.answer(Shot("run-1", at_once[-1].result.number, at_once.pop()))
+    assert bench.remembered() == [3, 5, 7, 9]
+
+
 def test_of_many_hits_only_the_last_are_fetched_and_no_other_kind_of_shot(bench: Bench) -> None:
     bench.tell_last(1, 2, state=State.FAILED)
     assert bench.wanted() == []

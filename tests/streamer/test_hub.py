@@ -79,7 +79,7 @@ def test_several_series_in_a_row_are_told_apart(rig: Rig) -> None:
 
 def test_a_killed_workers_frames_go_to_another(rig: Rig) -> None:
     hub = rig.hub(
-        rig.detector(200, rate=200.0), stages=["own_stages.Slow", "hitfind"], silence=1.0,
+        rig.detector(200, rate=200.0), stages=["own_stages.Slow", "hitfind"], silence=4.0,
         tables={"own_stages.Slow": {"seconds": 0.004}},
     )  # fmt: skip
     rig.start_workers(2)
@@ -100,7 +100,7 @@ def test_a_killed_workers_frames_go_to_another(rig: Rig) -> None:
 def test_a_frame_that_kills_one_worker_is_given_to_another(rig: Rig, tmp_path: Path) -> None:
     stages = ["own_stages.Deadly", "hitfind"]
     hub = rig.hub(
-        rig.detector(40), stages=stages, silence=1.0, tables={stages[0]: {"once": [7], "traces": str(tmp_path)}}
+        rig.detector(40), stages=stages, silence=4.0, tables={stages[0]: {"once": [7], "traces": str(tmp_path)}}
     )
     rig.start_workers(2)
     witness = rig.run(hub)
@@ -111,7 +111,7 @@ def test_a_frame_that_kills_one_worker_is_given_to_another(rig: Rig, tmp_path: P
 def test_a_frame_that_kills_two_workers_is_quarantined(rig: Rig, tmp_path: Path) -> None:
     stages = ["own_stages.Deadly", "hitfind"]
     hub = rig.hub(
-        rig.detector(40), stages=stages, silence=1.0, tables={stages[0]: {"always": [8], "traces": str(tmp_path)}}
+        rig.detector(40), stages=stages, silence=4.0, tables={stages[0]: {"always": [8], "traces": str(tmp_path)}}
     )
     rig.start_workers(2)
     witness = rig.run(hub)

@@ -63,7 +63,7 @@ def test_a_result_said_twice_counts_once_and_gives_one_credit(make_bench: MakeBe
 
 
 def test_a_result_of_a_worker_taken_for_dead_is_not_counted_twice(make_bench: MakeBench) -> None:
-    bench = make_bench(credits=1, silence=0.2)
+    bench = make_bench(credits=1, silence=1.0)
     slow = bench.worker("worker-0")
     bench.source.say(named_series(), *frames_of("s", [0]), SeriesEnd("s"))
     [frame] = slow.take(1)
@@ -180,7 +180,7 @@ def test_a_worker_taken_for_dead_that_lives_is_restarted(make_bench: MakeBench) 
 
 
 def test_the_last_sign_of_life_of_a_dead_worker_restarts_nobody(make_bench: MakeBench) -> None:
-    bench = make_bench(silence=0.2)
+    bench = make_bench(silence=1.0)
     worker = bench.worker("worker-0")
     bench.until(lambda: bench.witness.deaths)
     worker.say(protocol.ALIVE, b"worker-0")
