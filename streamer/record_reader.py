@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from braggwatch.processing.shot_groups import LONGEST_NAME
 from braggwatch.streamer.archive_messages import MAX_ROWS, MAX_TAGGED, HitRow, Hits, TaggedShot
 from braggwatch.streamer.messages import CrystalFound, Dumped, Result, State, unpack_peaks
 from braggwatch.streamer.record_schema import STATE_CODES, RecordError, check_record
@@ -28,9 +30,10 @@ STATES = {code: state for state, code in STATE_CODES.items()}
 # CROSS JOIN keeps SQLite to this order: the few hits first, then what belongs to each, by primary key.
 _HITS = """
 SELECT hits.id, runs.key, runs.number, hits.number, runs.started + frames.t_ms / 1000.0, frames.state, n_peaks,
-       resolution
+       resolution, groups.name
 FROM hits CROSS JOIN runs ON runs.id = hits.run
 CROSS JOIN frames ON frames.run = hits.run AND frames.number = hits.number
+LEFT JOIN groups ON groups.id = hits.group_id
 WHERE hits.id > ? ORDER BY hits.id LIMIT ?
 """
 _OF_HITS = "FROM hits CROSS JOIN {0} ON {0}.run = hits.run AND {0}.number = hits.number"
@@ -127,9 +130,9 @@ class RecordReader:
                 HitRow(
                     id=id_, series=key, run=run or 0, number=number, time=time, state=STATES[state], n_peaks=n_peaks,
                     resolution=resolution, crystals=tuple(crystals[id_]), dumped=tuple(dumped[id_]),
-                    tags=tuple(tags[id_]),
+                    tags=tuple(tags[id_]), group=_group_name(group),
                 )
-                for id_, key, run, number, time, state, n_peaks, resolution in rows
+                for id_, key, run, number, time, state, n_peaks, resolution, group in rows
             ),
             last, more,
         )  # fmt: skip
@@ -144,7 +147,8 @@ class RecordReader:
             return f"no run {plain(series, 80)!r} is in the record {self.path.name}"
         id_, started, run_number, ss, fs, dtype = run
         row = self._connection.execute(
-            "SELECT state, t_ms, error FROM frames LEFT JOIN failures USING (run, number) WHERE run = ? AND number = ?",
+            "SELECT state, t_ms, error, name FROM frames LEFT JOIN failures USING (run, number) "
+            "LEFT JOIN groups ON groups.id = group_id WHERE run = ? AND number = ?",
             (id_, number),
         ).fetchone()
         if row is None:
@@ -152,9 +156,8 @@ class RecordReader:
         state, t_ms, error = STATES[row[0]], row[1], plain(row[2] or "", 300)
         if state not in (State.BLANK, State.HIT, State.INDEXED):
             return f"frame {number} {_FATES[state]}" + (f": {error}" if error else "")
-        return RecordedShot(
-            self._result(series, number, state, id_), started + t_ms / 1000, (ss, fs) if ss and fs else None, dtype
-        )
+        result = msgspec.structs.replace(self._result(series, number, state, id_), group=_group_name(row[3]))
+        return RecordedShot(result, started + t_ms / 1000, (ss, fs) if ss and fs else None, dtype)
 
     def with_spots(
         self, inverse_d: tuple[float, float], max_value: tuple[float, float], limit: int
@@ -253,6 +256,10 @@ class RecordReader:
         for id_, tag in self._connection.execute(_TAGS, (first, last)):
             found[id_].append(tag)
         return found
+
+
+def _group_name(name: object) -> str:
+    return plain(name, LONGEST_NAME) if isinstance(name, str) else ""
 
 
 _FATES = {

@@ -7,7 +7,7 @@ from braggwatch.streamer.messages import State
 
 APPLICATION_ID = 0x42726757
 """``BrgW`` in SQLite's header field for what a file is."""
-VERSION = 3
+VERSION = 4
 """Rises with every change of the tables."""
 
 OVERALL, WHOLE, OUTER = 0, -1, -2
@@ -60,11 +60,14 @@ CREATE TABLE runs (
     joined_late INTEGER NOT NULL DEFAULT 0
 );
 
+CREATE TABLE groups (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+
 CREATE TABLE frames (
     run INTEGER NOT NULL REFERENCES runs (id),
     number INTEGER NOT NULL,
     state INTEGER NOT NULL REFERENCES states (code),
     t_ms INTEGER NOT NULL,
+    group_id INTEGER REFERENCES groups (id),
     PRIMARY KEY (run, number)
 ) WITHOUT ROWID;
 
@@ -98,6 +101,7 @@ CREATE TABLE hits (
     n_peaks INTEGER NOT NULL,
     resolution REAL,
     peaks BLOB NOT NULL,
+    group_id INTEGER REFERENCES groups (id),
     UNIQUE (run, number)
 );
 

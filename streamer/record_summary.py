@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from braggwatch.processing.frame import Series
+from braggwatch.processing.shot_groups import MAX_GROUPS, OTHERS
 from braggwatch.streamer.feed_messages import History, Ledger, Mark, Run
+from braggwatch.streamer.group_counts import GroupCounts, GroupNames
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.record_reader import STATES
 from braggwatch.streamer.statistics import RECENT_S
@@ -21,8 +23,8 @@ Progress = Callable[[int], None]
 
 _SECOND = "CAST(? + t_ms / 1000.0 AS INTEGER)"
 _COUNTED = f"""
-SELECT {_SECOND} AS second, state, count(*) FROM frames
-WHERE run = ? AND number >= ? AND number < ? GROUP BY second, state
+SELECT {_SECOND} AS second, state, group_id, count(*) FROM frames
+WHERE run = ? AND number >= ? AND number < ? GROUP BY second, state, group_id
 """
 _MULTI_LATTICE = f"""
 SELECT {_SECOND} AS second, count(*) FROM crystals CROSS JOIN frames USING (run, number)
@@ -59,10 +61,11 @@ class Timeline:
         self._recent_start = max(self._end - RECENT_S + 1, self._start)
         self._recent = [Slot(second) for second in range(self._recent_start, self._end + 1)]
 
-    def add(self, second: int, state: State, n: int) -> None:
-        """Count n frames that ended in a state."""
+    def add(self, second: int, state: State, n: int, group: str = "") -> None:
+        """Count n frames of a group that ended in a state."""
         for slot in self._slots(second):
             slot.counts[state] += n
+            slot.groups.add(group, state, n)
             slot.arrived += n if state is not State.MISSED else 0
             slot.results += n if state in (State.BLANK, State.HIT, State.INDEXED, State.FAILED) else 0
 
@@ -75,6 +78,14 @@ class Timeline:
     def multi_lattice(self) -> int:
         """How many shots had more than one lattice."""
         return sum(slot.multi_lattice for slot in self._session)
+
+    @property
+    def groups(self) -> GroupCounts:
+        """How many shots of each group were looked at, and what they were."""
+        total = GroupCounts()
+        for slot in self._session:
+            total.merge(slot.groups)
+        return total
 
     def history(self, marks: Sequence[Mark]) -> History:
         """Return it as viewers know it; bytes and latencies are not in a record."""
@@ -117,6 +128,7 @@ class RecordSummary:
         added = self._added()
         total.counts = {state: added[state] for state in State}
         total.multi_lattice = self.timeline.multi_lattice
+        total.groups = self.timeline.groups
         return total
 
     def ledger(self) -> Ledger:
@@ -150,12 +162,12 @@ def read_runs(connection: sqlite3.Connection) -> list[RecordedRun]:
 
 def read_summary(connection: sqlite3.Connection, progress: Progress) -> RecordSummary:
     """Count all frames of a record, in bounded memory. Raises sqlite3.Error, and what `progress` raises."""
-    runs = read_runs(connection)
+    runs, groups = read_runs(connection), _group_names(connection)
     ends = [_end_of(connection, run) for run in runs]
     began, ended = min((run.started for run in runs), default=0.0), max(ends, default=0.0)
     summary = RecordSummary(runs, Timeline(began, ended), began, ended)
     for run in runs:
-        _count_frames(connection, run, summary, progress)
+        _count_frames(connection, run, groups, summary, progress)
         for second, code, n in connection.execute(_LOST, (run.started, run.id)):
             summary.timeline.add(second, STATES[code], n)
             summary.counts[run.id][STATES[code]] += n
@@ -179,7 +191,20 @@ def span_of(connection: sqlite3.Connection, run: RecordedRun) -> tuple[int, int]
     return (min(numbers), max(numbers)) if numbers else None
 
 
-def _count_frames(connection: sqlite3.Connection, run: RecordedRun, summary: RecordSummary, progress: Progress) -> None:
+def _group_names(connection: sqlite3.Connection) -> dict[int, str]:
+    """Return by id the names under which the shots of groups are counted: those of later sessions may be too many."""
+    named = GroupNames()
+    rows = connection.execute("SELECT id, name FROM groups ORDER BY id LIMIT ?", (MAX_GROUPS,))
+    return {id_: named(str(name)) for id_, name in rows}
+
+
+def _count_frames(
+    connection: sqlite3.Connection,
+    run: RecordedRun,
+    groups: dict[int, str],
+    summary: RecordSummary,
+    progress: Progress,
+) -> None:
     first: int | None = -_END_OF_NUMBERS
     while first is not None:
         row = connection.execute(
@@ -189,8 +214,8 @@ def _count_frames(connection: sqlite3.Connection, run: RecordedRun, summary: Rec
         after = row[0] if row else None
         where = run.started, run.id, first, _END_OF_NUMBERS if after is None else after
         counted = 0
-        for second, code, n in connection.execute(_COUNTED, where):
-            summary.timeline.add(second, STATES[code], n)
+        for second, code, group, n in connection.execute(_COUNTED, where):
+            summary.timeline.add(second, STATES[code], n, "" if group is None else groups.get(group, OTHERS))
             summary.counts[run.id][STATES[code]] += n
             counted += n
         for second, n in connection.execute(_MULTI_LATTICE, where):

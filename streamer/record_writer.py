@@ -75,8 +75,8 @@ Entry = RunBegan | RunEnded | SettingsChanged | Merged | Done | Lost | Unrecorde
 # What SQLite's binding refuses: integers beyond 64 bit, texts that are no Unicode, values that are of no SQL type.
 _REFUSED = (OverflowError, UnicodeError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.IntegrityError)
 
-_FRAME = "INSERT OR IGNORE INTO frames (run, number, state, t_ms) VALUES (?, ?, ?, ?)"
-_HIT = "INSERT OR IGNORE INTO hits (run, number, n_peaks, resolution, peaks) VALUES (?, ?, ?, ?, ?)"
+_FRAME = "INSERT OR IGNORE INTO frames (run, number, state, t_ms, group_id) VALUES (?, ?, ?, ?, ?)"
+_HIT = "INSERT OR IGNORE INTO hits (run, number, n_peaks, resolution, peaks, group_id) VALUES (?, ?, ?, ?, ?, ?)"
 _CRYSTAL = f"INSERT OR IGNORE INTO crystals VALUES ({', '.join('?' * 23)})"
 _FAILURE = "INSERT OR IGNORE INTO failures (run, number, error) VALUES (?, ?, ?)"
 _IMAGE = "INSERT OR IGNORE INTO images (run, number, file, entry) VALUES (?, ?, ?, ?)"
@@ -99,6 +99,7 @@ class RecordWriter:
         self._connection = connection
         self._runs: dict[str, tuple[int, float]] = {}
         self._files: dict[tuple[str, str], int] = {}
+        self._groups: dict[str, int] = {}
         self._settings: int | None = None
         self.frames = 0
         """Frames whose end was written."""
@@ -135,10 +136,10 @@ class RecordWriter:
             raise
 
     def _known(self) -> tuple[Any, ...]:
-        return dict(self._runs), dict(self._files), self._settings, self.frames, self.repeated
+        return dict(self._runs), dict(self._files), dict(self._groups), self._settings, self.frames, self.repeated
 
     def _restore(self, known: tuple[Any, ...]) -> None:
-        self._runs, self._files, self._settings, self.frames, self.repeated = known
+        self._runs, self._files, self._groups, self._settings, self.frames, self.repeated = known
 
     def _insert_those_that_fit(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -192,12 +193,13 @@ class RecordWriter:
             result = done.result
             run, started = self._run(result.series, done.time)
             number = result.number
-            frames.append((run, number, STATE_CODES[result.state], _milliseconds(done.time - started)))
+            group = self._group(result.group) if result.group else None
+            frames.append((run, number, STATE_CODES[result.state], _milliseconds(done.time - started), group))
             images.extend((run, number, self._file(d.dump, d.path), d.entry) for d in result.dumped)
             if result.state is State.BLANK:
                 continue
             if result.state in (State.HIT, State.INDEXED):
-                hits.append((run, number, result.n_peaks, result.resolution, result.peaks))
+                hits.append((run, number, result.n_peaks, result.resolution, result.peaks, group))
             for lattice, crystal in enumerate(result.crystals):
                 rmsd = crystal.rmsd_px if math.isfinite(crystal.rmsd_px) else None
                 model = crystal.block_size, crystal.mosaicity, crystal.diffraction_limit
@@ -251,6 +253,12 @@ class RecordWriter:
                 "SELECT id FROM files WHERE dump = ? AND path = ?", (dump, path)
             ).fetchone()
         return self._files[dump, path]
+
+    def _group(self, name: str) -> int:
+        if name not in self._groups:
+            self._connection.execute("INSERT OR IGNORE INTO groups (name) VALUES (?)", (name,))
+            (self._groups[name],) = self._connection.execute("SELECT id FROM groups WHERE name = ?", (name,)).fetchone()
+        return self._groups[name]
 
     def _insert_one(self, statement: str, values: tuple[Any, ...]) -> int:
         row = self._connection.execute(statement, values).lastrowid

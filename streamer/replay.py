@@ -28,7 +28,7 @@ from braggwatch.streamer.recorded_geometry import recorded_settings
 from braggwatch.streamer.recorded_merge import read_merge
 from braggwatch.streamer.replayed_pictures import ReplayedPictures
 from braggwatch.streamer.replayed_shots import last_images, last_shots, newest_hits
-from braggwatch.streamer.statistics import N_MARKS, rates_of
+from braggwatch.streamer.statistics import N_MARKS, groups_of, rates_of
 from braggwatch.streamer.wording import count
 
 log = logging.getLogger(__name__)
@@ -222,6 +222,7 @@ class RecordFeed(Closing):
         experiment = self._settings.get("experiment")
         name = experiment.get("name") if isinstance(experiment, dict) else None
         last = summary.runs[-1] if summary.runs else None
+        total = summary.total()
         return Status(
             word="RECORD",
             since=summary.ended,
@@ -232,7 +233,8 @@ class RecordFeed(Closing):
             totals=summary.ledger(),
             runs=len(summary.runs),
             window=summary.ended - summary.began,
-            rates=rates_of(summary.total()),
+            rates=rates_of(total),
+            groups=groups_of(total.groups, total.groups),
             notices=self._status.notices,
             dumps=self._dumps(),
             record=RecordState(

@@ -35,13 +35,14 @@ def last_shots(connection: sqlite3.Connection, hits: tuple[HitRow, ...]) -> Last
         CrystalSeen(
             time=hit.time, series=hit.series, number=hit.number, cell=crystal.cell, n_indexed=crystal.n_indexed,
             n_peaks=hit.n_peaks, rmsd_px=crystal.rmsd_px, resolution=hit.resolution,
+            group=hit.group,
         )
         for hit in hits for crystal in hit.crystals
     ]  # fmt: skip
     shots = [
         ShotSummary(
             time=hit.time, series=hit.series, number=hit.number, state=hit.state, n_peaks=hit.n_peaks,
-            resolution=hit.resolution, n_lattices=len(hit.crystals),
+            resolution=hit.resolution, n_lattices=len(hit.crystals), group=hit.group,
         )
         for hit in hits[-N_LAST:]
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 """A finished experiment on disk: a record as the processor writes it, and dumps by the stage that writes dumps."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,8 @@ class Experiment:
     format: str = "nxmx"
     one_blank_in: int | None = None
     """Dump one of so many blanks, too."""
+    group: Callable[[int], str] = lambda number: ""
+    """Name of the group of a frame."""
     results: dict[tuple[str, int], Result] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -111,6 +114,7 @@ class Experiment:
                 self.record.lost(series.key, range(18, 20), State.MISSED, began + 20)
                 break
             seen = shot(series, n)
+            seen.group = self.group(n)
             if seen.is_hit:
                 stage[0].event(seen)
             if seen.crystals:

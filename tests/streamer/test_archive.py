@@ -33,7 +33,7 @@ from braggwatch.streamer.messages import State, unpack_peaks
 
 
 def test_hits_come_page_by_page_with_all_that_was_found(tmp_path: Path, asking: Callable[[Path], Viewer]) -> None:
-    written = experiment(tmp_path, runs=2)
+    written = experiment(tmp_path, runs=2, group=lambda n: "pumped" if n % 3 else "")
     viewer = asking(written.path)
     page = viewer.ask(HitsWanted(after=0, limit=7), Hits)
     assert (len(page.rows), page.more) == (7, True)
@@ -47,7 +47,7 @@ def test_hits_come_page_by_page_with_all_that_was_found(tmp_path: Path, asking: 
     for row in rows:
         result = written.results[row.series, row.number]
         assert (row.state, row.n_peaks, row.resolution) == (result.state, result.n_peaks, result.resolution)
-        assert (row.crystals, row.dumped) == (result.crystals, result.dumped)
+        assert (row.crystals, row.dumped, row.group) == (result.crystals, result.dumped, result.group)
         assert row.run == int(row.series.removeprefix("run-"))
         assert row.time == BEGAN + 100 * row.run + row.number
     assert viewer.ask(HitsWanted(after=rest.last), Hits) == Hits((), rest.last, False)

@@ -34,7 +34,7 @@ def unpacked(image: ShotImage | None) -> NDArray[np.generic]:
 def test_a_shot_comes_with_its_spots_lattices_and_the_pixels_of_its_dump(
     tmp_path: Path, asking: Callable[[Path], Viewer], number: int
 ) -> None:
-    written = experiment(tmp_path, runs=2, images_per_file=3)
+    written = experiment(tmp_path, runs=2, images_per_file=3, group=lambda n: f"laser {n % 2}")
     shot = asking(written.path).ask(ShotWanted("run-2", number), Shot)
     assert (shot.problem, shot.number, shot.series) == ("", number, "run-2")
     assert shot.image is not None
@@ -44,6 +44,7 @@ def test_a_shot_comes_with_its_spots_lattices_and_the_pixels_of_its_dump(
     assert shot.image.time == BEGAN + 200 + number
     np.testing.assert_array_equal(unpack_peaks(shot.image.result.peaks), unpack_peaks(result.peaks))
     assert shot.image.result.crystals == result.crystals
+    assert shot.image.result.group == f"laser {number % 2}"
     assert len(result.crystals) == (0 if state(number) is State.HIT else 2 if number == 7 else 1)
     if result.crystals:
         np.testing.assert_allclose(np.reshape(result.crystals[0].A, (3, 3)), A)

@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -236,7 +237,7 @@ def test_a_record_of_a_newer_version_is_refused(path: Path) -> None:
     Record(path).close()
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA user_version = 99")
-    with pytest.raises(RecordError, match="has schema version 99; this Braggwatch writes version 3"):
+    with pytest.raises(RecordError, match="has schema version 99; this Braggwatch writes version 4"):
         Record(path)
 
 
@@ -342,15 +343,18 @@ def test_the_queries_in_the_documentation_answer_what_they_say(path: Path) -> No
         record.settings("", 8, 0.0)
         record.begin_run(SERIES, 60.0)
         for number in range(20):
-            record.result(indexed(number) if number % 4 == 0 else blank(number), 60.0 + 5 * number)
+            result = indexed(number) if number % 4 == 0 else blank(number)
+            group = "dark" if number < 8 else "pumped"
+            record.result(msgspec.structs.replace(result, group=group), 60.0 + 5 * number)
         record.lost(SERIES.key, range(20, 25), State.MISSED, 170.0)
         record.settings("", 9, 130.0)
-    how, where, when = documented_queries()
+    how, where, when, which = documented_queries()
     assert rows(path, how) == [(42, 25, 5, 25.0, 100.0)]
     sharpest = rows(path, where)
     assert len(sharpest) == 10
     assert sharpest[0][2:4] == (2.1, 0.4)
     assert {row[4] for row in sharpest} == {"dumps/hit.h5", "dumps/indexed.h5"}
+    assert rows(path, which) == [("dark", 8, 25.0, 100.0), ("pumped", 12, 25.0, 100.0)]
     assert rows(path, when) == [("1970-01-01 00:01:00", 12, 3, 8), ("1970-01-01 00:02:00", 8, 2, 9)]
 
 
@@ -363,3 +367,30 @@ def test_the_documentation_names_every_table_and_column(path: Path) -> None:
         inside_a_range = {"b", "c", "alpha", "beta", "ay", "az", "bx", "by", "bz", "cx", "cy"}
         missing = [c for c in columns if f"`{c}`" not in documented[table] and c not in inside_a_range]
         assert not missing, f"docs/record.md lacks {missing} of {table}"
+
+
+def test_groups_are_kept_by_frame_and_hit_also_when_the_record_goes_on(path: Path) -> None:
+    for session, group in enumerate(("pumped", "dark", "pumped")):
+        key = f"run-{session}"
+        with Record(path) as record:
+            record.begin_run(msgspec.structs.replace(SERIES, key=key), 1000.0 * session)
+            record.result(msgspec.structs.replace(blank(0, key), group=group), 1000.0 * session)
+            record.result(msgspec.structs.replace(indexed(1), series=key, group=group), 1000.0 * session)
+            record.result(blank(2, key), 1000.0 * session)
+    assert rows(path, "SELECT name FROM groups ORDER BY id") == [("pumped",), ("dark",)]
+    by_frame = "SELECT frames.run, number, name FROM frames LEFT JOIN groups ON groups.id = group_id ORDER BY 1, 2"
+    assert rows(path, by_frame) == [
+        (1, 0, "pumped"), (1, 1, "pumped"), (1, 2, None), (2, 0, "dark"), (2, 1, "dark"), (2, 2, None),
+        (3, 0, "pumped"), (3, 1, "pumped"), (3, 2, None),
+    ]  # fmt: skip
+    assert rows(path, "SELECT hits.run, name FROM hits JOIN groups ON groups.id = group_id ORDER BY 1") == [
+        (1, "pumped"), (2, "dark"), (3, "pumped"),
+    ]  # fmt: skip
+
+
+def test_frames_that_were_left_out_unseen_are_recorded_as_such(path: Path) -> None:
+    with Record(path) as record:
+        record.begin_run(SERIES, 1000.0)
+        record.lost(SERIES.key, 0, State.SKIPPED, 1000.0)
+        record.lost(SERIES.key, range(1, 5), State.SKIPPED, 1000.0)
+    assert totals(path) == {"skipped": 5}

@@ -26,6 +26,7 @@ from braggwatch.streamer.picture_messages import Geometry, Peakogram, Powder, Se
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.record_schema import RecordError
 from braggwatch.streamer.replay import RecordFeed
+from braggwatch.streamer.statistics import wilson
 
 
 @contextmanager
@@ -133,6 +134,33 @@ def test_the_history_has_every_frame_at_its_time_and_every_run_and_change_marked
     assert settings == SettingsInForce(
         version=2, time=BEGAN + 150, text="# changed by me: hitfind.min_snr 5 → 6\n[hitfind]\n"
     )
+
+
+def test_groups_have_the_numbers_that_they_had(tmp_path: Path) -> None:
+    written = experiment(tmp_path, runs=2, group=lambda n: ("dark", "pumped", "")[n % 3])
+    with watching(written.path) as client:
+        status = read(client)
+        history, shots = client.history, client.shots
+    of_group = {name: [r.state for r in written.results.values() if r.group == name] for name in ("dark", "pumped")}
+    assert history is not None and shots is not None
+    for group, bins in zip(status.groups, history.session.groups, strict=True):
+        states = of_group.pop(group.name)
+        hits = len(states) - states.count(State.BLANK)
+        assert (group.frames, group.hits, group.indexed) == (len(states), hits, states.count(State.INDEXED))
+        assert (group.hit, group.indexed_of_hits) == (wilson(hits, len(states)), wilson(group.indexed, hits))
+        assert bins.name == group.name
+        assert (sum(bins.frames), sum(bins.hits), sum(bins.indexed)) == (group.frames, group.hits, group.indexed)
+    assert not of_group
+    assert all(shot.group == written.results[shot.series, shot.number].group for shot in shots.shots)
+    assert all(seen.group == written.results[seen.series, seen.number].group for seen in shots.crystals)
+
+
+def test_groups_of_many_sessions_are_counted_together_from_the_seventeenth_on(tmp_path: Path) -> None:
+    written = experiment(tmp_path, runs=1, group=lambda n: f"delay {n:02}")
+    with watching(written.path) as client:
+        status = read(client)
+    assert [group.name for group in status.groups] == [*(f"delay {n:02}" for n in range(16)), "others"]
+    assert [group.frames for group in status.groups] == [1] * 16 + [2]
 
 
 def test_the_last_shots_come_with_their_pixels(tmp_path: Path) -> None:
