@@ -13,7 +13,7 @@ from braggwatch.processing.pixel_values import IMAGE_DTYPES, ValidRange, plain_i
 
 _BATCH = 8
 """Images that wait until they are worked in together: the sums are fetched from memory once for all of them."""
-_PIXELS = 512
+_PIXELS = 192
 """Pixels whose sums of one batch stay in the fastest cache."""
 _PARTS = 8
 """Into how many parts a batch is cut for several threads."""
@@ -194,9 +194,12 @@ def _merge_batch(  # type: ignore[no-untyped-def]
                 n[i] += one if known else zero
                 sums[i] += value if known else zero
                 top[i] = max(top[i], value if known else lowest)
+        # slices of them, as indexing from `start` on keeps loops from being vectorised
+        here = slice(start, start + width)
+        counts, means, sums2, highest = count[here], mean[here], m2[here], maximum[here]
         for i in range(width):
             sums[i] = sums[i] / max(n[i], one)
-            maximum[start + i] = max(maximum[start + i], np.float32(top[i]))
+            highest[i] = max(highest[i], np.float32(top[i]))
         squares = top
         squares[:] = zero
         for k in range(images.shape[0]):
@@ -208,10 +211,9 @@ def _merge_batch(  # type: ignore[no-untyped-def]
                 deviation = number(pixels[i]) - sums[i]
                 squares[i] += deviation * deviation if known else zero
         for i in range(width):
-            at = start + i
-            ours, theirs = np.float64(count[at]), np.float64(n[i])
+            ours, theirs = np.float64(counts[i]), np.float64(n[i])
             share = theirs / max(ours + theirs, 1.0)
-            delta = np.float64(sums[i]) - mean[at]
-            mean[at] += delta * share
-            m2[at] += np.float64(squares[i]) + delta * delta * ours * share
-            count[at] += np.uint32(n[i])
+            delta = np.float64(sums[i]) - means[i]
+            means[i] += delta * share
+            sums2[i] += np.float64(squares[i]) + delta * delta * ours * share
+            counts[i] += np.uint32(n[i])
