@@ -11,6 +11,7 @@ from rich.terminal_theme import TerminalTheme
 from braggwatch.streamer.feed import DEFAULT_ADDRESS
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import Finished, Ledger, Rate, Status
+from braggwatch.streamer.group_wording import table_of_hit_rates
 from braggwatch.streamer.merge_wording import (
     forecast_in_words,
     left_out_in_words,
@@ -148,6 +149,7 @@ def summary(finished: Finished, *, sent: int | None = None) -> list[str]:
         f"longest {duration(latency.max)}",
         f"  throughput         {_throughput(finished)}",
         "",
+        *_groups(finished),
         *_merged(finished),
         *_places(finished),
         *(f"  ! {plain(notice.text)} (× {count(notice.count)})" for notice in finished.notices),
@@ -184,6 +186,12 @@ def _throughput(finished: Finished) -> str:
     if not finished.seconds or not done:
         return UNKNOWN
     return f"{per_second(done / finished.seconds)} over {duration(finished.seconds)}"
+
+
+def _groups(finished: Finished) -> list[str]:
+    if not finished.groups:
+        return []
+    return [*(f"  {line}" for line in table_of_hit_rates(finished.groups)), ""]
 
 
 def _merged(finished: Finished) -> list[str]:

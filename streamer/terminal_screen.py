@@ -9,6 +9,7 @@ from rich.text import Text
 
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import CrystalSeen, Finished, LastShots, Ledger, Queue, Rate, Status
+from braggwatch.streamer.group_wording import hit_rates_in_words, table_of_hit_rates
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.merge_wording import (
     forecast_briefly,
@@ -118,8 +119,10 @@ def screen(view: View, height: int) -> RenderableType:
     free = max(height - _FIXED_ROWS - bool(status.totals.counts.get(State.SKIPPED)), 2)
     warnings = _warnings(view, max(free // 3, 1))
     merge = _merge(view, free - len(warnings) - 8)
-    workers = _workers(status, free - len(warnings) - len(merge) - 8)
-    crystals = _crystals(view, max(free - len(warnings) - len(merge) - len(workers), 1))
+    groups = _groups(view, free - len(warnings) - len(merge) - 2)
+    free -= len(warnings) + len(merge) + len(groups)
+    workers = _workers(status, free - 8)
+    crystals = _crystals(view, max(free - len(workers), 1))
     return Group(
         _strip(view),
         _run_line(status),
@@ -128,6 +131,7 @@ def screen(view: View, height: int) -> RenderableType:
         _rule(),
         _columns(_ledger(status, QUIET if view.silent else ""), _flow(view)),
         _rule(),
+        *groups,
         *merge,
         *crystals,
         *workers,
@@ -324,6 +328,20 @@ def _crystal(crystal: CrystalSeen) -> str:
         f" {count(crystal.number):<10}{lengths}  {angles}  {spots:>10}{said(crystal.rmsd_px, 'px', 2):>8}"
         f"{said(crystal.resolution, 'Å', 2):>8}"
     )
+
+
+def _groups(view: View, rows: int) -> list[Text]:
+    """Return the groups of shots as a table or, where there is no room for it, in a line."""
+    groups = view.status.groups if view.status is not None else ()
+    if not groups or rows < 1:
+        return []
+    style = QUIET if view.stale else ""
+    title, *lines = table_of_hit_rates(groups)
+    if rows <= len(lines):
+        return [_line((" GROUPS    ", f"bold {QUIET}"), (f"hits {hit_rates_in_words(groups)}", style))]
+    return [_line((f" {title.replace('groups', 'GROUPS')}", f"bold {QUIET}"))] + [
+        _line((f" {text}", style)) for text in lines
+    ]
 
 
 def _merge(view: View, rows: int) -> list[Text]:

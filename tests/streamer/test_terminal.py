@@ -18,6 +18,7 @@ from braggwatch.streamer.feed_messages import (
     CrystalSeen,
     Dump,
     Finished,
+    Group,
     LastShots,
     Latency,
     Ledger,
@@ -81,6 +82,11 @@ MERGING = Merging(
     forecast=Forecast("ahead", 720.0, 480.0, 1140.0, 2400.0, "cc_half", 0.999),
 )  # fmt: skip
 MERGED = replace(VIEW, merging=MERGING)
+GROUPS = (
+    Group(name="dark", frames=1990, hits=200, indexed=150, hit=wilson(200, 1990), indexed_of_hits=wilson(150, 200)),
+    Group(name="pumped", frames=2000, hits=300, indexed=180, hit=wilson(300, 2000), indexed_of_hits=wilson(180, 300)),
+)
+GROUPED = replace(VIEW, status=msgspec.structs.replace(STATUS, groups=GROUPS))
 WAITING = View(
     "tcp://127.0.0.1:31400", Status(word="WAITING FOR DETECTOR", since=1.7e9, time=1.7e9, source="tcp://det:31001")
 )
@@ -97,7 +103,9 @@ def changed(**values: object) -> View:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (100, 30), (200, 60)])
-@pytest.mark.parametrize("view", [VIEW, MERGED, WAITING, View("tcp://127.0.0.1:31400")])
+@pytest.mark.parametrize(
+    "view", [VIEW, MERGED, GROUPED, replace(GROUPED, merging=MERGING), WAITING, View("tcp://127.0.0.1:31400")]
+)
 def test_it_fits_the_terminal(view: View, size: tuple[int, int]) -> None:
     lines = drawn(view, *size).splitlines()
     assert len(lines) <= size[1]
@@ -150,6 +158,22 @@ def test_merged_data_are_said_in_two_lines_and_by_shell_where_there_is_room() ->
 )
 def test_the_forecast_counts_from_now(forecast: Forecast | None, words: str) -> None:
     assert forecast_in_words(forecast, age=100.0) == words
+
+
+def test_groups_have_a_table_where_there_is_room_and_otherwise_a_line() -> None:
+    small = drawn(GROUPED).replace("\u2009", "")
+    for text in ("GROUPS", "hit rate", "dark", "1990", "10.1 % ±1.3", "75.0 % ±6.0"):
+        assert text in small
+    line = drawn(changed(groups=GROUPS * 8), 200, 24)
+    assert "GROUPS    hits dark 10.1 % ±1.3 · pumped 15.0 % ±1.6 ·" in line
+    assert "GROUPS" not in drawn(VIEW)
+
+
+def test_the_summary_has_the_groups() -> None:
+    text = "\n".join(summary(msgspec.structs.replace(FINISHED, groups=GROUPS))).replace("\u2009", "")
+    rows = [line.split("  ") for line in text.splitlines()]
+    assert ["dark", "1990", "10.1 % ±1.3", "75.0 % ±6.0"] in [[t.strip() for t in row if t.strip()] for row in rows]
+    assert "groups" not in "\n".join(summary(FINISHED))
 
 
 def test_a_large_terminal_shows_the_workers() -> None:
