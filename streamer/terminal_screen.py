@@ -20,6 +20,7 @@ from braggwatch.streamer.merge_wording import (
 )
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.statistics import wilson
+from braggwatch.streamer.terminal_digits import HEIGHT, large_percent
 from braggwatch.streamer.wording import UNKNOWN, clock, count, data_rate, duration, margin, per_second, plain, said
 
 HIT = "#E69F00"
@@ -48,21 +49,6 @@ _FIXED_ROWS = 19
 """Rows that are there in any case; the others go to crystals, workers and warnings."""
 
 _LEDGER_WIDTH = 38
-
-_GLYPHS = {
-    "0": ("┏━┓", "┃ ┃", "┗━┛"),
-    "1": (" ╻ ", " ┃ ", " ╹ "),
-    "2": ("╺━┓", "┏━┛", "┗━╸"),
-    "3": ("╺━┓", " ━┫", "╺━┛"),
-    "4": ("╻ ╻", "┗━┫", "  ╹"),
-    "5": ("┏━╸", "┗━┓", "╺━┛"),
-    "6": ("┏━╸", "┣━┓", "┗━┛"),
-    "7": ("╺━┓", "  ┃", "  ╹"),
-    "8": ("┏━┓", "┣━┫", "┗━┛"),
-    "9": ("┏━┓", "┗━┫", "╺━┛"),
-    ".": (" ", " ", "."),
-    "–": ("   ", "╺━╸", "   "),
-}
 
 
 @dataclass(frozen=True)
@@ -207,16 +193,12 @@ def _rates(view: View) -> Table:
         grid.add_column(ratio=1, no_wrap=True)
     grid.add_row(*(Text(f" {title}", f"bold {QUIET}") for title, _, _ in columns))
     styles = [QUIET if view.stale else f"bold {style}" for _, _, style in columns]
-    for row in range(3):
-        grid.add_row(*(Text(" " + _big(rate, row), style) for (_, rate, _), style in zip(columns, styles, strict=True)))
+    for row in range(HEIGHT):
+        grid.add_row(
+            *(Text(f" {large_percent(rate, row)}", style) for (_, rate, _), style in zip(columns, styles, strict=True))
+        )
     grid.add_row(*(Text(f" {_of(rate)}", QUIET) for _, rate, _ in columns))
     return grid
-
-
-def _big(rate: Rate, row: int) -> str:
-    digits = UNKNOWN if rate.value is None else f"{100 * rate.value:.1f}"
-    drawn = " ".join(_GLYPHS[c][row] for c in digits).replace("  .  ", " . ")
-    return drawn + (" %" if row == 2 and rate.value is not None else "")
 
 
 def _of(rate: Rate) -> str:
