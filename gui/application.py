@@ -35,7 +35,7 @@ def run(address: str, memory: Path | None = None) -> int:
     with Link(address) as link:
         composition = Composition(link, memory or default_memory())
         composition.complaints.watch_slots()
-        _close_on_signals(composition.window.close)
+        _close_on_signals(composition.close_at_once)
         composition.open()
         # What has been loaded stays until the end: to look through it again and again would stop the window for 0.2 s.
         gc.freeze()

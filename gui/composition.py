@@ -1,5 +1,6 @@
 """Which panels there are: each view with its controller, the monitor they draw from, and the window around them."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from braggwatch.gui.controllers.health import HealthController
 from braggwatch.gui.controllers.hits import HitsController
 from braggwatch.gui.controllers.image import ImageController
 from braggwatch.gui.controllers.ledger import LedgerController
+from braggwatch.gui.controllers.mask_editor import MaskEditorController
 from braggwatch.gui.controllers.merging import MergingController
 from braggwatch.gui.controllers.orientations import OrientationsController
 from braggwatch.gui.controllers.peakogram import PeakogramController
@@ -50,6 +52,8 @@ from braggwatch.gui.pulse import Pulse
 from braggwatch.gui.window import Window
 from braggwatch.processing.uniform_bins import count_in_bins
 
+log = logging.getLogger(__name__)
+
 View = TypeVar("View", bound=Panel)
 
 
@@ -64,6 +68,7 @@ class Composition:
         strip, image, tuning, hits = StripPanel(), ImagePanel(), TuningPanel(), HitsPanel()
         headline = HeadlinePanel()
         self._image, self._tuning = ImageController(monitor, image), TuningController(monitor, tuning)
+        self._mask = MaskEditorController(monitor, image.mask_editor, self._image)
         self._tuning.trial_peaks.connect(self._image.set_trial_peaks)
         self._tuning.trial_cleared.connect(self._image.clear_trial_peaks)
         self._tuning.pixels_above.connect(self._image.set_pixels_above)
@@ -93,7 +98,11 @@ class Composition:
         headline.data_set_clicked.connect(lambda: self.window.docks.show(MergingPanel.name))
         add_image_actions(self.window.menus, image)
         self.pulse = Pulse(monitor, link, self.complaints)
-        self.pulse.use(self.panels)
+        self.pulse.use([*self.panels, (image, self._mask)])
+        self.window.may_close = self._may_close
+        self._mask.close_wanted.connect(self._close_window)
+        self._edit_mask = image.toolbar.edit_mask
+        self._rescue_folder = memory.parent
         self.window.docks.by_name[tuning.name].visibilityChanged.connect(self._leave_tuning)
         self.window.closed.connect(self._close)
 
@@ -104,6 +113,24 @@ class Composition:
         self.window.restore()
         self.window.show()
         self.pulse.start()
+
+    def close_at_once(self) -> None:
+        """Close the window without asking; a mask that was not saved goes into the user's configuration."""
+        for path in self._mask.rescue(self._rescue_folder):
+            log.warning("the mask that was not saved is in %s", path)
+        self.window.may_close = lambda: True
+        self.window.close()
+
+    def _may_close(self) -> bool:
+        """Have the user asked about a mask that is not saved, where it can be seen."""
+        if not self._mask.unsaved:
+            return True
+        self.window.docks.show(ImagePanel.name)
+        self._edit_mask.setChecked(True)
+        return self._mask.may_close()
+
+    def _close_window(self) -> None:
+        self.window.close()
 
     def _open_folder(self, path: str) -> None:
         if problem := open_folder(path):

@@ -19,6 +19,11 @@ def add_image_actions(menus: Actions, panel: ImagePanel) -> None:
     ):
         _add_twin(menus, name, text, key, button)
     menus.add_separator("Image")
+    menus.add("Image", "next layer", "Next layer: image, dark, noise, gain, mask", "D", panel.next_layer)
+    menus.add("Image", "draw mask", "Draw a mask, and back", "E", bar.edit_mask.toggle)
+    menus.add("Image", "undo mask", "Undo in the mask", "Ctrl+Z", panel.mask_editor.undo_wanted.emit)
+    menus.add("Image", "redo mask", "Redo in the mask", "Ctrl+Shift+Z", panel.mask_editor.redo_wanted.emit)
+    menus.add_separator("Image")
     menus.add("Image", "log", "Logarithmic scale, and back", "L", panel.toggle_log)
     menus.add("Image", "auto levels", "Automatic levels", "A", panel.auto_levels)
     menus.add("Image", "fit", "The whole picture", "0", panel.fit)

@@ -112,13 +112,19 @@ def _where(assembly: Assembly, place: Place, geometry_known: bool) -> list[str]:
 
 def layer_caption(kind: LayerKind, layer: PreparedMap | None) -> tuple[str, ...]:
     """Return which map is shown, in parts, the most important first."""
-    parts = [f"{kind} map" if kind != "mask" else "mask: who masked a pixel", "not the shot"]
+    parts = [f"{kind} map" if kind != "mask" else "mask", "not the shot"]
     if layer is not None and not layer.problem:
         found = layer.found
         unit = found.unit or UNITS[kind]
         parts = [parts[0] if found.n_stages == 1 else f"{kind} map of stage G{found.stage}", parts[1]]
-        parts += [plain(unit, 20), plain(found.source.rpartition("/")[2], 60)]
+        parts += [plain(unit, 20), _file_of(found.source)]
     return tuple(part for part in parts if part)
+
+
+def _file_of(source: str) -> str:
+    """Return ``dark.h5:/mean`` of ``/data/dark.h5:/mean``."""
+    path, colon, dataset = plain(source, 300).rpartition(":/")
+    return plain(f"{path.rpartition('/')[2]}{colon}{dataset}" if colon else dataset.rpartition("/")[2], 60)
 
 
 def without_map(kind: LayerKind, layer: PreparedMap | None, *, known: bool) -> str:

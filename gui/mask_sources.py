@@ -20,10 +20,10 @@ class MaskSource:
 
 SOURCES = (
     MaskSource(BY_GEOMETRY, "geometry", "quiet"),
-    MaskSource(BY_HEADER, "detector itself", "multi_lattice"),
+    MaskSource(BY_HEADER, "detector", "multi_lattice"),
     MaskSource(BY_PANEL, "ignored panels", "predicted"),
-    MaskSource(BY_FILE, "mask file", "hit"),
-    MaskSource(BY_CALIBRATION, "dark, noise or gain", "indexed"),
+    MaskSource(BY_FILE, "file", "hit"),
+    MaskSource(BY_CALIBRATION, "calibration", "indexed"),
 )
 """A pixel that several mask is shown as masked by the first of them; of several pixels in one place, the last is seen,
 which are the few."""

@@ -1,6 +1,6 @@
 """The window: docks, menus and keys around the panels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +47,8 @@ class Window(QMainWindow):
         self._at_rest.setSingleShot(True)
         self._at_rest.setInterval(AT_REST_MS)
         self._at_rest.timeout.connect(self._fit_layout)
+        self.may_close: Callable[[], bool] = lambda: True
+        """Asked before the window closes."""
         self._add_strip(strip)
         self.docks = Docks(self, panels)
         self.menus = Actions(self)
@@ -95,7 +97,11 @@ class Window(QMainWindow):
         self.menus.by_name["light"].setChecked(theme.name == "light")
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
-        """Remember how things were left."""
+        """Remember how things were left; stay where the user must be asked first."""
+        if not self.may_close():
+            if event is not None:
+                event.ignore()
+            return
         checked = {
             name: action.isChecked()
             for name, action in self.menus.by_name.items()

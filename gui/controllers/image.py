@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from psygnal import Signal
 
 from braggwatch.gui import image_wording as wording
 from braggwatch.gui.controllers.image_map import ImageMap
@@ -79,6 +80,9 @@ class ImageController:
     that is done comes next, and what has passed meanwhile is left out. A map of the pixels that is shown instead stays
     until another layer, run or state of the settings makes it another one.
     """
+
+    picture_changed = Signal()
+    """Another picture is shown."""
 
     def __init__(self, monitor: Monitor, view: ImageView) -> None:
         self.stale = True
@@ -200,6 +204,7 @@ class ImageController:
         picture = None if shown is None else shown.picture
         has_place = shown is not None and (picture is not None or not self._map.instead)
         self._view.set_picture(picture, shown.assembly.shape if shown is not None and has_place else (0, 0))
+        self.picture_changed.emit()
 
     def _show(self, prepared: PreparedShot) -> None:
         self._shown = prepared

@@ -18,11 +18,14 @@ from braggwatch.gui.panels.image_caption import Caption
 from braggwatch.gui.panels.image_colours import COLOUR_MAPS, ColourMap
 from braggwatch.gui.panels.image_histogram import LevelsPlot
 from braggwatch.gui.panels.image_toolbar import ImageToolbar
+from braggwatch.gui.panels.mask_editor import MaskEditor
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.theme import AXIS_PX, SPACE, Theme
 
 _TOOLBAR_FROM, _READOUT_FROM, _HISTOGRAM_FROM = 150, 120, 340
 """px of height that the panel must have for each of these."""
+_EDITOR_FROM, _ANY_PX = 180, 16_777_215
+"""The same for the mask editor, and Qt's word for a height without limit."""
 _HISTOGRAM_PX = 104
 
 
@@ -66,6 +69,7 @@ class ImagePanel(Panel):
         self.sentence.setWordWrap(True)
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.sentence.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.mask_editor = MaskEditor(self.canvas)
         self._sheet = QWidget()
         for part in (self, self.caption, self._sheet):
             part.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -77,6 +81,7 @@ class ImagePanel(Panel):
         sheet.addWidget(self.caption)
         sheet.addWidget(self.canvas, 1)
         layout.addWidget(self.toolbar)
+        layout.addWidget(self.mask_editor)
         layout.addWidget(self._sheet, 1)
         layout.addWidget(self.plot)
         layout.addWidget(self.readout)
@@ -97,6 +102,7 @@ class ImagePanel(Panel):
             switch.toggled.connect(self._show_overlays)
         bar.predicted.toggled.connect(self.predicted_shown)
         bar.histogram.toggled.connect(self._make_room)
+        bar.edit_mask.toggled.connect(self._open_mask_editor)
         bar.colour_map_chosen.connect(self._set_colour_map)
         bar.scale_chosen.connect(self.set_scale)
         bar.auto.triggered.connect(self.auto_levels)
@@ -112,6 +118,8 @@ class ImagePanel(Panel):
     def set_picture(self, picture: Picture | None, shape: tuple[int, int]) -> None:
         """Show a picture, or an empty place of a picture's size."""
         self.canvas.set_picture(picture, shape)
+        if self.canvas.layer != "image":
+            self._show_overlays()
         self._make_room()
         self._place_sentence()
 
@@ -120,7 +128,9 @@ class ImagePanel(Panel):
         self.canvas.layer = layer.kind
         self.toolbar.set_layer(layer)
         self.caption.set_layer(layer)
+        self._show_overlays()
         self.plot.set_unit(layer.unit)
+        self.mask_editor.set_layer(layer)
 
     def set_spots(self, spots: Spots) -> None:
         """Show what was found."""
@@ -139,6 +149,7 @@ class ImagePanel(Panel):
     def set_geometry(self, rings: tuple[Ring, ...], centre: tuple[float, float] | None) -> None:
         """Show rings of equal resolution and the beam centre."""
         self.canvas.overlays.set_geometry(rings, centre)
+        self.mask_editor.set_beam(centre)
 
     def set_caption(self, parts: tuple[str, ...], *, old: bool) -> None:
         """Say which shot it is, the most important part first."""
@@ -186,6 +197,10 @@ class ImagePanel(Panel):
     def toggle_log(self) -> None:
         """Take the logarithmic scale, or go back to the linear one."""
         self.set_scale("linear" if self.canvas.scale_name == "log" else "log")
+
+    def next_layer(self) -> None:
+        """Show the layer after the one that is shown, or after the last the image again."""
+        self.layer_chosen.emit(LAYERS[(LAYERS.index(self.canvas.layer) + 1) % len(LAYERS)])
 
     def auto_levels(self) -> None:
         """Choose levels from the pixels, now and for every shot to come."""
@@ -243,7 +258,7 @@ class ImagePanel(Panel):
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
         super().set_theme(theme)
-        for part in (self.canvas, self.caption, self.toolbar, self.plot):
+        for part in (self.canvas, self.caption, self.toolbar, self.plot, self.mask_editor):
             part.set_theme(theme)
         self.setStyleSheet(f"#{self.name} {{ background: {theme.panel} }}")
         self._sheet.setStyleSheet(f".QWidget, Caption {{ background: {theme.panel} }}")
@@ -257,18 +272,27 @@ class ImagePanel(Panel):
     def _set_colour_map(self, name: ColourMap) -> None:
         self.canvas.colour_map = name
         self.canvas.redraw()
+        self.mask_editor.set_colour()
 
     def _set_levels(self, low: float, high: float) -> None:
         self.canvas.manual = Levels.between(low, high)
         self.canvas.redraw()
 
+    def _open_mask_editor(self, wanted: bool) -> None:
+        self.mask_editor.open(wanted)
+        self._make_room()
+
     def _show_overlays(self) -> None:
         bar, canvas = self.toolbar, self.canvas
+        of_shot = canvas.layer == "image"  # what was found in a shot says nothing of a map
+        has_place = of_shot or canvas.picture is not None
         for item in (canvas.overlays.found, canvas.overlays.indexed, canvas.overlays.further):
-            item.setVisible(bar.spots.isChecked())
-        canvas.overlays.predicted.setVisible(bar.predicted.isChecked())
-        canvas.overlays.centre.setVisible(bar.centre.isChecked())
-        canvas.overlays.show_rings(bar.rings.isChecked())
+            item.setVisible(bar.spots.isChecked() and of_shot)
+        for item in (canvas.overlays.trial, canvas.overlays.above):
+            item.setVisible(of_shot)
+        canvas.overlays.predicted.setVisible(bar.predicted.isChecked() and of_shot)
+        canvas.overlays.centre.setVisible(bar.centre.isChecked() and has_place)
+        canvas.overlays.show_rings(bar.rings.isChecked() and has_place)
         canvas.mask_shown = bar.mask.isChecked()
         canvas.redraw()
         self.caption.set_spots(self._spots, bar.predicted.isChecked())
@@ -285,6 +309,7 @@ class ImagePanel(Panel):
         height = self.height()
         self.toolbar.setVisible(height >= _TOOLBAR_FROM)
         self.readout.setVisible(height >= _READOUT_FROM)
+        self.mask_editor.setMaximumHeight(_ANY_PX if height >= _EDITOR_FROM else 0)
         canvas = self.canvas
         wanted = self.toolbar.histogram.isChecked() and canvas.picture is not None and canvas.layer != "mask"
         self.plot.setVisible(wanted and height >= _HISTOGRAM_FROM)

@@ -1,6 +1,6 @@
 """How the picture is moved with the mouse."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import pyqtgraph as pg
 from PyQt5.QtCore import QRectF, Qt
@@ -9,6 +9,16 @@ _MARGIN = 0.01
 """Left free around a picture that fits, as a part of its size."""
 _CLOSEST = 4.0
 """Picture pixels across the box at the closest zoom."""
+
+
+class Pen(Protocol):
+    """What may take clicks and drags with the left button, instead of the picture being moved."""
+
+    def click(self, event: Any) -> bool:
+        """Take a click; False where it means nothing here."""
+
+    def drag(self, event: Any) -> bool:
+        """Take a drag; False where it means nothing here."""
 
 
 class ImageBox(pg.ViewBox):
@@ -21,6 +31,7 @@ class ImageBox(pg.ViewBox):
         super().__init__(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.0)
         self._extent = QRectF(0.0, 0.0, 1.0, 1.0)
         self._fits = True
+        self.pen: Pen | None = None
         self.sigRangeChangedManually.connect(self._note_moved)
         self.sigResized.connect(self._keep_fitting)
 
@@ -49,14 +60,18 @@ class ImageBox(pg.ViewBox):
             self.fit()
 
     def mouseClickEvent(self, event: Any) -> None:
-        """Fit at the second click of two."""
-        if event.double() and event.button() == Qt.MouseButton.LeftButton:
+        """Fit at the second click of two, unless a pen is at work."""
+        if self.pen is not None and self.pen.click(event):
+            event.accept()
+        elif event.double() and event.button() == Qt.MouseButton.LeftButton:
             self.fit()
             event.accept()
 
     def mouseDragEvent(self, event: Any, axis: Any = None) -> None:
-        """Pan with the left or the middle button; there is no other drag."""
-        if event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
+        """Pan with the left or the middle button, unless a pen takes it; there is no other drag."""
+        if self.pen is not None and self.pen.drag(event):
+            event.accept()
+        elif event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
             super().mouseDragEvent(event, axis)
         else:
             event.ignore()

@@ -13,7 +13,11 @@ from braggwatch.gui.theme import DARK, SPACE, TITLE_PX, Theme
 from braggwatch.streamer.wording import count
 
 _OF_SPOTS = "Spots found, those that lattices explain, and reflections predicted from these"
-_OF_MASK = "How many pixels each source masks; a pixel that several mask has the colour of the first"
+_OF_MASK = (
+    "How many pixels are masked by: the geometry (or are on no panel), the detector itself (its header), "
+    "ignored_panels, the file of [detector] mask, and the calibration (noise, dark or gain rule them out). A pixel "
+    "that several mask has the colour of the first."
+)
 
 
 class Caption(QWidget):

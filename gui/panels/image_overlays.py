@@ -1,5 +1,7 @@
 """What is drawn over the picture: spots, predictions, rings, the beam centre."""
 
+from typing import Any
+
 import numpy as np
 import pyqtgraph as pg
 from PyQt5.QtCore import QRectF
@@ -21,6 +23,14 @@ _LABEL_MARGIN, _LABEL_DISTANCE = 20.0, 44.0
 """px between a ring's label and the edge of the view, and between two labels, at least."""
 _LABELS_FROM = 150.0
 """px of the view's shorter side below which labels would hide the picture."""
+
+
+class Marks(pg.ScatterPlotItem):
+    """Marks that leave clicks to the picture below them, on which masks are drawn."""
+
+    def mouseClickEvent(self, event: Any) -> None:
+        """Take no click."""
+        event.ignore()
 
 
 class Overlays:
@@ -147,8 +157,8 @@ def _cross() -> QPainterPath:
     return path
 
 
-def _scatter(symbol: str | QPainterPath, size: float) -> pg.ScatterPlotItem:
-    return pg.ScatterPlotItem(symbol=symbol, size=size, brush=None, pxMode=True, antialias=True)
+def _scatter(symbol: str | QPainterPath, size: float) -> Marks:
+    return Marks(symbol=symbol, size=size, brush=None, pxMode=True, antialias=True)
 
 
 def _seen(points: Points, view: QRectF, margin: float) -> Points | None:

@@ -32,7 +32,6 @@ class LayerView(RecordingView):
     def set_layer(self, layer: Layer) -> None:
         self.layers.append(layer)
 
-    @property
     def picture(self) -> Any:
         return self.told["picture"][0]
 
@@ -77,19 +76,19 @@ def test_the_chosen_map_is_asked_for_and_shown_instead_of_the_shot_which_is_said
     _, view, controller, outbox = shown()
     choose(view, controller, "noise")
     assert [request for request, _ in outbox.asked] == [MapWanted("run-1", "noise")]
-    assert view.picture is None and view.told["sentence"] == ("Waiting for the noise map of the processor.",)
+    assert view.picture() is None and view.told["sentence"] == ("Waiting for the noise map of the processor.",)
     answer(outbox, controller, map_of())
-    assert np.array_equal(view.picture.levels[0].values, noise_values())
+    assert np.array_equal(view.picture().levels[0].values, noise_values())
     assert view.layers[-1] == Layer("noise", "ADU")
     caption, _ = view.told["caption"]
-    assert caption == ("noise map", "not the shot", "ADU", "stddev") and view.told["sentence"] == ("",)
+    assert caption == ("noise map", "not the shot", "ADU", "dark.h5:/stddev") and view.told["sentence"] == ("",)
     view.pointed.emit(10.5, 20.5)
     pixel = np.random.default_rng(1).poisson(5.0, SHAPE)[20, 10]
     assert view.told["readout"][0].startswith(
         f"noise {noise_values()[20, 10]:.4g} ADU · shot {pixel} ADU · fs 10.5 ss 20.5"
     )
     choose(view, controller, "image")
-    assert view.picture.levels[0].values.dtype == np.uint16 and view.layers[-1].kind == "image"
+    assert view.picture().levels[0].values.dtype == np.uint16 and view.layers[-1].kind == "image"
     assert view.told["caption"][0][0] == "frame 1"
 
 
@@ -97,27 +96,27 @@ def test_a_map_stays_while_shots_go_by_and_is_asked_for_once() -> None:
     monitor, view, controller, outbox = shown()
     choose(view, controller, "noise")
     answer(outbox, controller, map_of())
-    picture = view.picture
+    picture = view.picture()
     for number in (2, 3, 4):
         monitor.take([shot_image(number)])
         settle(controller)
-    assert view.picture is picture and not outbox.asked
+    assert view.picture() is picture and not outbox.asked
     choose(view, controller, "image")
     assert monitor.shot is not None and monitor.shot.result.number == 4
     choose(view, controller, "noise")
-    assert not outbox.asked and view.picture is not None
+    assert not outbox.asked and view.picture() is not None
 
 
 def test_other_settings_or_another_run_ask_anew_and_the_old_map_stays_until_the_new_one_is_there() -> None:
     monitor, view, controller, outbox = shown()
     choose(view, controller, "noise")
     answer(outbox, controller, map_of())
-    before = view.picture
+    before = view.picture()
     monitor.take([SettingsInForce(version=2, time=0.0, text="")])
     settle(controller)
-    assert [request for request, _ in outbox.asked] == [MapWanted("run-1", "noise")] and view.picture is before
+    assert [request for request, _ in outbox.asked] == [MapWanted("run-1", "noise")] and view.picture() is before
     answer(outbox, controller, map_of(values=noise_values() + 1))
-    assert np.array_equal(view.picture.levels[0].values, noise_values() + 1)
+    assert np.array_equal(view.picture().levels[0].values, noise_values() + 1)
     monitor.take([msgspec.structs.replace(geometry(), series="run-2", run=2)])
     shot = shot_image(9)
     monitor.take([msgspec.structs.replace(shot, result=msgspec.structs.replace(shot.result, series="run-2"))])
@@ -129,7 +128,7 @@ def test_why_there_is_none_is_said_and_asked_again_when_it_is_chosen_again() -> 
     _, view, controller, outbox = shown()
     choose(view, controller, "dark")
     answer(outbox, controller, Map(series="run-1", kind="dark", problem="there is none: [detector] names no `dark`"))
-    assert view.picture is None
+    assert view.picture() is None
     assert view.told["sentence"] == ("There is none: [detector] names no `dark`.",)
     assert not outbox.asked
     choose(view, controller, "dark")
@@ -141,7 +140,7 @@ def test_before_any_shot_the_maps_of_the_present_run_are_shown() -> None:
     _, view, controller, outbox = shown(geometry())
     choose(view, controller, "noise")
     answer(outbox, controller, map_of())
-    assert view.picture is not None
+    assert view.picture() is not None
     view.pointed.emit(10.5, 20.5)
     assert view.told["readout"][0].startswith(f"noise {noise_values()[20, 10]:.4g} ADU · fs 10.5")
 
@@ -171,11 +170,11 @@ def test_the_mask_is_shown_by_who_masked_a_pixel_even_one_among_many() -> None:
     choose(view, controller, "mask")
     answer(outbox, controller, map_of("mask", bits, unit=""))
     assert view.layers[-1].masked_by == (0, 50 * SHAPE[1], 0, 2, 1)
-    values = view.picture.levels[0].values
+    values = view.picture().levels[0].values
     assert (values[0, 0], values[10, 10], values[150, 100], values[151, 100], values[199, 0]) == (2, 2, 4, 5, 0)
-    smallest = view.picture.levels[-1].values
-    assert smallest.max() == 5 and (view.picture.levels[-1].states == 0).all()
-    for place, text in (((100.5, 150.5), "masked by mask file"), ((0.5, 199.5), "not masked")):
+    smallest = view.picture().levels[-1].values
+    assert smallest.max() == 5 and (view.picture().levels[-1].states == 0).all()
+    for place, text in (((100.5, 150.5), "masked by file"), ((0.5, 199.5), "not masked")):
         view.pointed.emit(*place)
         assert view.told["readout"][0].startswith(f"{text} · shot ")
 
@@ -196,13 +195,13 @@ def test_a_map_that_makes_no_sense_costs_a_sentence_and_nothing_else(fields: dic
     choose(view, controller, "noise")
     answer(outbox, controller, map_of(**fields))
     view.pointed.emit(10.5, 20.5)
-    if view.picture is None:
+    if view.picture() is None:
         assert len(view.told["sentence"][0]) > 10
     assert "\x1b" not in str(view.told)
     choose(view, controller, "image")
     choose(view, controller, "gain")
     answer(outbox, controller, map_of("gain"))
-    assert view.picture is not None
+    assert view.picture() is not None
 
 
 def test_an_answer_to_something_else_is_refused() -> None:
