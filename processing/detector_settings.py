@@ -140,14 +140,16 @@ class DetectorSettings(BaseModel):
         if series.mask is not None:
             detector = detector.with_mask(series.mask)
         if self.mask is not None:
-            panels = [panel.slices for panel in detector.panels]
-            mask = load_mask(
-                self.mask, detector.shape, good_bits=self.mask_good, bad_bits=self.mask_bad, panels=panels
-            )
-            detector = detector.with_mask(mask)
+            detector = detector.with_mask(self.mask_of_file(detector))
         if self.ignored_panels:
             detector = detector.with_mask(self._ignored(detector))
         return detector
+
+    def mask_of_file(self, detector: Detector) -> NDArray[np.bool_]:
+        """Return what the file of `mask` masks, ``(ss, fs)``."""
+        assert self.mask is not None
+        panels = [panel.slices for panel in detector.panels]
+        return load_mask(self.mask, detector.shape, good_bits=self.mask_good, bad_bits=self.mask_bad, panels=panels)
 
     def calibration(self, detector: Detector) -> Correction | None:
         """Return what corrects the images of a detector, or None where nothing is asked for."""

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from braggwatch.processing.array_files import load_array, load_mask, load_stages
+from braggwatch.processing.array_files import load_array, load_stages
 from braggwatch.processing.average_files import MEAN, PEDESTALS, STDDEV
 from braggwatch.processing.calibration import Calibration
 from braggwatch.processing.detector import Detector
@@ -43,21 +43,22 @@ def read_map(settings: DetectorSettings, series: Series, kind: MapKind, stage: i
     there is no such map, or a file has another shape; OSError where one cannot be read.
     """
     detector = settings.detector(series)
+    panels = [panel.slices for panel in detector.panels]
     if kind == "mask":
         return PixelMap(_mask(settings, series, detector), "", "")
     if kind == "noise":
         source = _named(settings.noise, "noise")
-        return PixelMap(_floats(load_array(source, detector.shape, STDDEV)), "ADU", source)
+        return PixelMap(_floats(load_array(source, detector.shape, STDDEV, panels=panels)), "ADU", source)
     if settings.stage_pedestals is not None and settings.stage_gains is not None:
         if not 0 <= stage < N_STAGES:
             raise ValueError(f"expected a gain stage from 0 to {N_STAGES - 1}, found {stage}")
-        source, usual, unit = settings.stage_pedestals, PEDESTALS, "ADU"
-        if kind == "gain":
-            source, usual, unit = settings.stage_gains, None, "ADU/keV"
-        return PixelMap(_floats(load_stages(source, detector.shape, usual)[stage]), unit, source, N_STAGES)
+        is_gain = kind == "gain"
+        source = settings.stage_gains if is_gain else settings.stage_pedestals
+        stages = load_stages(source, detector.shape, None if is_gain else PEDESTALS)
+        return PixelMap(_floats(stages[stage]), "ADU/keV" if is_gain else "ADU", source, N_STAGES)
     if kind == "dark":
         source = _named(settings.dark, "dark")
-        return PixelMap(_floats(load_array(source, detector.shape, MEAN)), "ADU", source)
+        return PixelMap(_floats(load_array(source, detector.shape, MEAN, panels=panels)), "ADU", source)
     source = _named(settings.gain_map, "gain_map")
     factors = Calibration.load(detector, gain=source, gain_level=settings.gain_map_level).gain
     assert factors is not None
@@ -76,14 +77,13 @@ def _floats(values: NDArray[np.generic]) -> NDArray[np.float32]:
 
 def _mask(settings: DetectorSettings, series: Series, detector: Detector) -> NDArray[np.uint8]:
     """Return who masked each pixel, as bits; `detector` has all masks but the calibration's."""
-    without = {"mask": None, "mask_good": 0, "mask_bad": None, "ignored_panels": []}
+    without: dict[str, Any] = {"mask": None, "mask_good": 0, "mask_bad": None, "ignored_panels": []}
     bare = settings.model_copy(update=without).detector(msgspec.structs.replace(series, mask=None))
     bits = np.where(bare.mask, np.uint8(BY_GEOMETRY), np.uint8(0))
     if series.mask is not None:
         bits[np.asarray(series.mask, bool)] |= BY_HEADER
     if settings.mask is not None:
-        file = load_mask(settings.mask, detector.shape, good_bits=settings.mask_good, bad_bits=settings.mask_bad)
-        bits[file] |= BY_FILE
+        bits[settings.mask_of_file(detector)] |= BY_FILE
     for number in settings.ignored_panels:
         bits[detector.panels[number].slices] |= BY_PANEL
     correction = settings.calibration(detector)

@@ -15,6 +15,7 @@ from braggwatch.processing.crystfel_geometry import CrystfelGeometry
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Series
+from braggwatch.processing.pixel_maps import BY_FILE, read_map
 
 DIALS = Path(__file__).parents[1] / "data" / "dials"
 HEAD = "clen = 0.1\nphoton_energy = 9500\nadu_per_photon = 1\nres = 10000\n"
@@ -188,6 +189,8 @@ def test_a_stack_of_panels_is_laid_where_the_panels_are(tmp_path: Path) -> None:
     calibration = settings.calibration(detector)
     assert calibration is not None
     np.testing.assert_array_equal(calibration(np.zeros((10, 20), np.int16)), expected * -7.0)
+    np.testing.assert_array_equal(read_map(settings, SERIES, "dark").values, expected * 7.0)
+    np.testing.assert_array_equal(read_map(settings, SERIES, "mask").values == BY_FILE, expected == 1)
     np.save(tmp_path / "mask.npy", stack[:3])
     with pytest.raises(ValueError, match=re.escape("expected the image's shape (10, 20), or modules that stack up")):
         settings.detector(SERIES)
