@@ -15,17 +15,12 @@ from braggwatch.processing.compression import bslz4_chunk, bslz4_filter
 from braggwatch.processing.crystfel_geometry_text import DataFile
 from braggwatch.processing.dumped_shots import DumpedShot, DumpedShots
 from braggwatch.processing.image_files.error import ImageFileError
+from braggwatch.processing.nxmx.cxi_names import CXI_DETECTOR, CXI_SOURCE, CXI_VERSION, DATA, J_PER_EV, MASK, NOT_VALID
 from braggwatch.processing.nxmx.peak_rows import FIELDS, MAX_PEAKS, RESULT
 
 _ENTRY = "/entry_1"
-_SOURCE = f"{_ENTRY}/instrument_1/source_1"
-_DETECTOR = f"{_ENTRY}/instrument_1/detector_1"
-CXI = DataFile(data=f"{_ENTRY}/data_1/data", mask=f"{_DETECTOR}/mask", wavelength=f"{_SOURCE}/wavelength", peaks=RESULT)
-"""Where things lie in these files."""
-_VERSION = 160
-_J_PER_EV = 1.602176634e-19
-_BAD = np.uint32(1)
-"""CXI's bit of a pixel that is not valid."""
+CXI = DataFile(data=DATA, mask=MASK, wavelength=f"{CXI_SOURCE}/wavelength", peaks=RESULT)
+"""Where things lie in these files, and in dumps of that format."""
 
 
 class CxiWriter(Closing):
@@ -41,7 +36,7 @@ class CxiWriter(Closing):
         self._kind = first.reader.shape, first.reader.dtype
         self._file = h5py.File(path, "x", libver=("v110", "v110"))
         file, (n_ss, n_fs) = self._file, first.reader.shape
-        file["cxi_version"] = _VERSION
+        file["cxi_version"] = CXI_VERSION
         self._pixels = file.create_dataset(
             CXI.data, (0, n_ss, n_fs), first.reader.dtype, maxshape=(None, n_ss, n_fs), chunks=(1, n_ss, n_fs),
             **bslz4_filter(),
@@ -59,19 +54,19 @@ class CxiWriter(Closing):
             for name, dtype in (
                 (f"{RESULT}/nPeaks", np.int32),
                 (CXI.wavelength, np.float64),
-                (f"{_SOURCE}/energy", np.float64),
+                (f"{CXI_SOURCE}/energy", np.float64),
                 (f"{_ENTRY}/frame_number", np.int64),
                 (f"{_ENTRY}/experiment_identifier", text),
             )
         }
         self._numbers[CXI.wavelength].attrs["units"] = "angstrom"
-        self._numbers[f"{_SOURCE}/energy"].attrs["units"] = "J"
+        self._numbers[f"{CXI_SOURCE}/energy"].attrs["units"] = "J"
         mask = file.create_dataset(CXI.mask, (n_ss, n_fs), np.uint32, chunks=(n_ss, n_fs), **bslz4_filter())
-        mask.id.write_direct_chunk((0, 0), bslz4_chunk(np.where(first.detector.mask, _BAD, np.uint32(0))))
-        file[f"{_DETECTOR}/distance"] = first.detector.distance
+        mask.id.write_direct_chunk((0, 0), bslz4_chunk(np.where(first.detector.mask, NOT_VALID, np.uint32(0))))
+        file[f"{CXI_DETECTOR}/distance"] = first.detector.distance
         panel = first.detector.panels[0]
-        file[f"{_DETECTOR}/x_pixel_size"] = float(np.linalg.norm(panel.fs))
-        file[f"{_DETECTOR}/y_pixel_size"] = float(np.linalg.norm(panel.ss))
+        file[f"{CXI_DETECTOR}/x_pixel_size"] = float(np.linalg.norm(panel.fs))
+        file[f"{CXI_DETECTOR}/y_pixel_size"] = float(np.linalg.norm(panel.ss))
         file[f"{_ENTRY}/data_1/mask"] = h5py.SoftLink(CXI.mask)
 
     def close(self) -> None:
@@ -95,7 +90,7 @@ class CxiWriter(Closing):
         for name, dataset in self._rows.items():
             dataset.resize(row + 1, axis=0)
             dataset.id.write_direct_chunk((row, 0), _packed_row(dump, name, shot.entry))
-        energy = HC / shot.wavelength * _J_PER_EV
+        energy = HC / shot.wavelength * J_PER_EV
         identifier = f"{dump.path.name}//{shot.entry}"
         values = (len(shot.peaks), shot.wavelength, energy, shot.number, identifier)
         for dataset, value in zip(self._numbers.values(), values, strict=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -159,6 +160,15 @@ class ResultFiles:
         rows["hkl"] = crystal.hkl
         rows["correction_fs"], rows["correction_ss"] = correction_vectors(crystal, spots, placement).T
         return rows
+
+
+def is_result_file(path: Path) -> bool:
+    """Whether a file is one that `ResultFiles` has made."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return str(file.attrs.get("format", "")) == FORMAT
+    except OSError:
+        return False
 
 
 class _Record:

@@ -18,7 +18,8 @@ from braggwatch.processing.merge_statistics import MergeStatistics
 from braggwatch.processing.merging import Merger
 from braggwatch.processing.merging_sums import Scaling
 from braggwatch.processing.mtz import MeanCell, UnmergedMtz
-from braggwatch.processing.nxmx import order_written
+from braggwatch.processing.nxmx import is_dump_name, order_written
+from braggwatch.processing.result_files import is_result_file
 from braggwatch.processing.unit_cell import UnitCell
 
 Format = Literal["stream", "mtz", "merged", "dials", "cxi", "geom"]
@@ -88,19 +89,25 @@ class Exported:
 
 
 def dump_files(given: Sequence[Path]) -> list[Path]:
-    """Return the files that are meant: of a folder, all ``.h5`` in it, in the order in which they were begun.
+    """Return the files that are meant: of a folder, all dumps in it, in the order in which they were begun.
 
-    A file that is given twice counts once. Raises ValueError where there is none.
+    Those are all ``.h5`` but files of the stage `results`, and those ``.cxi`` that have the name of a dump. A file that
+    is given twice counts once. Raises ValueError where there is none.
     """
     files: dict[Path, None] = {}
     for path in given:
-        found = sorted(path.glob("*.h5"), key=order_written) if path.is_dir() else [path]
+        found = sorted(_dumps_in(path), key=order_written) if path.is_dir() else [path]
         if not found:
-            raise ValueError(f"{path}: expected a folder with dumps, found no .h5 file in it")
+            raise ValueError(f"{path}: expected a folder with dumps, found no .h5 file in it, and no .cxi dump")
         files.update(dict.fromkeys(file.absolute() for file in found))
     if not files:
         raise ValueError("expected dumps: files that the stage dump has written, or folders of them; found none")
     return list(files)
+
+
+def _dumps_in(folder: Path) -> Iterator[Path]:
+    yield from (path for path in folder.glob("*.h5") if is_dump_name(path) or not is_result_file(path))
+    yield from (path for path in folder.glob("*.cxi") if is_dump_name(path))
 
 
 def look_through(paths: Sequence[Path]) -> Dumps:

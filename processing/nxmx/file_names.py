@@ -7,7 +7,7 @@ from pathlib import Path
 from braggwatch.processing.nxmx.superblock import has_writer_flags, make_readable
 from braggwatch.processing.process_names import PROCESS, is_gone, process_name
 
-_OWN = re.compile(rf"_{PROCESS}_\d{{5}}\.h5$")
+_OWN = re.compile(rf"_{PROCESS}_\d{{5}}\.(h5|cxi)$")
 
 
 def safe_file_name(name: str, length: int = 48) -> str:
@@ -18,9 +18,14 @@ def safe_file_name(name: str, length: int = 48) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name[:length]).lstrip(".") or "_"
 
 
-def unique_name(parts: Iterable[str], number: int) -> str:
+def unique_name(parts: Iterable[str], number: int, suffix: str = ".h5") -> str:
     """Return PARTS_PROCESS_NUMBER.h5 with the name of this process; empty parts are left out."""
-    return "_".join([*filter(None, parts), process_name(), f"{number:05d}"]) + ".h5"
+    return "_".join([*filter(None, parts), process_name(), f"{number:05d}"]) + suffix
+
+
+def is_dump_name(path: Path) -> bool:
+    """Whether a file has a name such as `unique_name` gives."""
+    return _OWN.search(path.name) is not None
 
 
 def order_written(path: Path) -> tuple[str, str, int, str]:
@@ -41,7 +46,7 @@ def repair_abandoned(directory: Path) -> list[Path]:
     Files of processes that live, of other machines and of other names are not touched.
     """
     repaired = []
-    for path in directory.glob("*.h5"):
+    for path in (*directory.glob("*.h5"), *directory.glob("*.cxi")):
         found = _OWN.search(path.name)
         if found is None or not is_gone(found["host"], int(found["pid"])):
             continue

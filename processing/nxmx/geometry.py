@@ -46,6 +46,9 @@ def write_detector(file: h5py.File, series: Series, detector: Detector, dtype: n
     saturation = saturation_value(series, detector, dtype)
     if saturation is not None:
         group["saturation_value"] = saturation
+    if np.isfinite(detector.flag_below):
+        lowest = detector.flag_below
+        group["underload_value"] = int(np.ceil(lowest)) if dtype.kind in "iu" else float(lowest)
     mask = group.create_dataset("pixel_mask", detector.shape, np.uint32, chunks=detector.shape, **bslz4_filter())
     mask.id.write_direct_chunk((0, 0), packed_mask(detector))
     group["pixel_mask_applied"] = False

@@ -78,7 +78,7 @@ class NXmxReader:
     def detector(self) -> Detector:
         """Return panels, mask and beam as they were when the file was begun. Raises ImageFileError.
 
-        A file tells one saturation value for all panels, and none of the values that mark bad pixels.
+        A file tells one saturation value for all panels, and of what marks bad pixels only the lowest valid value.
         """
         try:
             group = self._file[DETECTOR]
@@ -87,7 +87,9 @@ class NXmxReader:
             names = sorted((name for name in group if name.startswith("module")), key=lambda name: (len(name), name))
             mask = np.asarray(group["pixel_mask"][()]) != 0
             panels = tuple(_panel(group[name], distance, max_adu) for name in names)
-            return Detector(panels, self.shape, self._beam(), mask)
+            lowest = group.get("underload_value")
+            flag_below = float("-inf") if lowest is None else float(lowest[()])
+            return Detector(panels, self.shape, self._beam(), mask, flag_below=flag_below)
         except BROKEN as error:
             raise ImageFileError(f"{self.path}: its geometry cannot be read: {_one_line(error)}") from None
 

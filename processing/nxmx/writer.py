@@ -15,6 +15,7 @@ from braggwatch.processing.compression import bslz4_filter
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
+from braggwatch.processing.nxmx.cxi_names import CxiNames
 from braggwatch.processing.nxmx.geometry import write_detector
 from braggwatch.processing.nxmx.groups import Column, Table, add_group, plain_text
 from braggwatch.processing.nxmx.peak_rows import PeakRows
@@ -59,6 +60,7 @@ class NXmxWriter:
     - ``/entry/reflections``: a table of r integrated reflections: ``crystal`` (r,) row of ``/entry/crystals``, and
       what `Reflections` says of each, by its names.
     - ``/entry_1/result_1``: spots in the layout of CXI files (see `PeakRows`).
+    - With `cxi`, the names of `CxiNames` for all of this, so that the file is one in CXI layout as well.
     - ``/entry/process``: what made the file, one text for each item of `provenance`.
 
     Pixels go to the file at once, everything that indexes them with `flush`. After `flush` all images so far can be
@@ -78,6 +80,7 @@ class NXmxWriter:
         dtype: np.dtype[Any],
         provenance: Mapping[str, str],
         values: Mapping[str, float | int | str] | None = None,
+        cxi: bool = False,
     ) -> None:
         self.path = path
         self.shape = detector.shape
@@ -89,6 +92,7 @@ class NXmxWriter:
         try:
             self._write_fixed(series, detector, provenance)
             self._add_growing(series, detector.beam, values or {})
+            self._cxi = CxiNames(self._file, detector) if cxi else None
             # From here on nothing may be added to the file but rows.
             self._file.swmr_mode = True
             self.flush()
@@ -114,6 +118,8 @@ class NXmxWriter:
         self._columns["group"].append(plain_text(shot.group[:LONGEST_NAME]).encode())
         beam = shot.detector.beam
         self._columns["wavelength"].append(np.nan if beam is None else beam.wavelength)
+        if self._cxi is not None:
+            self._cxi.append(beam)
         for name, column in self._values.items():
             column.append(_number(shot.frame.values.get(name)))
         for crystal in shot.crystals:
@@ -141,7 +147,8 @@ class NXmxWriter:
         self._peaks.write()
         self._reflections.write()
         try:
-            for column in (*self._values.values(), *self._crystals.values(), *self._columns.values()):
+            cxi = () if self._cxi is None else self._cxi.columns
+            for column in (*cxi, *self._values.values(), *self._crystals.values(), *self._columns.values()):
                 column.write()
             self._file.flush()
             # Whoever sees an image's number, at whatever moment, finds the rest of it.

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -20,9 +20,17 @@ from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.decompression import as_hdf5_chunk
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Series
-from braggwatch.processing.nxmx import NXmxWriter, packed_mask, repair_abandoned, safe_file_name, unique_name
+from braggwatch.processing.nxmx import (
+    NXmxWriter,
+    packed_cxi_mask,
+    packed_mask,
+    repair_abandoned,
+    safe_file_name,
+    unique_name,
+)
 from braggwatch.processing.shot import DumpedImage, Shot
 from braggwatch.processing.single_images import SingleImageFiles
+from braggwatch.processing.single_images.description import milliseconds, time_of
 from braggwatch.processing.stages.directory import refuse_unwritable
 from braggwatch.processing.stages.one_in import OneIn
 from braggwatch.processing.whole_files import remove_abandoned
@@ -44,12 +52,14 @@ class DumpSettings(BaseModel):
     name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-        description="First part of the files' names; the name of the instance if left out.",
+        description="First part of the files' names, before the time of their first image; if left out, files begin "
+        "with the name of the instance.",
     )
-    format: Literal["nxmx", "tiff", "cbf", "npy"] = Field(
+    format: Literal["nxmx", "cxi", "tiff", "cbf", "npy"] = Field(
         default="nxmx",
-        description="File format: nxmx (NeXus HDF5, many images a file, with spots and lattices); or a file an image, "
-        "pixels only: tiff (32 bit), cbf (integers), npy (with a .json beside it).",
+        description="File format: nxmx (NeXus HDF5, many images a file, with spots and lattices); cxi (the same with "
+        "the names of CXI files as well); or a file an image, pixels only: tiff (32 bit), cbf (integers), npy (with a "
+        ".json beside it).",
     )
     one_blank_in: int | None = Field(
         default=None,
@@ -57,11 +67,13 @@ class DumpSettings(BaseModel):
         description="Write blanks instead of hits: one, chosen at random, of this many; none: write what the stages "
         "before let pass.",
     )
-    images_per_file: int = Field(default=1000, ge=1, description="Images in an nxmx file before the next one is begun.")
+    images_per_file: int = Field(
+        default=1000, ge=1, description="Images in an nxmx or cxi file before the next one is begun."
+    )
     flush_seconds: float = Field(
         default=1.0,
         ge=0.0,
-        description="Longest time in s until an image in an nxmx file can be read by others, and what a crash can lose "
+        description="Longest time in s until an image in such a file can be read by others, and what a crash can lose "
         "at most; 0 makes each image readable at once.",
     )
 
@@ -77,10 +89,12 @@ class Dump:
     (`sees_blanks`): one of so many that this process sees one after the other, at random, so that what repeats from
     shot to shot, such as a laser, is in the sample as often as in all blanks.
 
-    Formats other than nxmx have a file for each image (`SingleImageFiles`), which is there when the shot goes on. Of
-    nxmx files, each process writes its own, NAME_RUN_SERIES_TIME_PROCESS_NUMBER.h5 in the directory, none of which was
-    there before; a file holds images of one series, one shape and one dtype. Pixels are stored as they came, compressed
-    chunk by compressed chunk, unless a stage changed them or the detector packed them in another way.
+    Formats other than nxmx and cxi have a file for each image (`SingleImageFiles`), which is there when the shot goes
+    on. Of the others, each process writes its own files, none of which was there before: NAME, UTC time of the first
+    image YYYYMMDDhhmmssmmm, _PROCESS_NUMBER.h5 or .cxi in the directory, or where the settings have no name,
+    INSTANCE_RUN_SERIES_STARTED_PROCESS_NUMBER. A file holds images of one series, one shape and one dtype. Pixels are
+    stored as they came, compressed chunk by compressed chunk, unless a stage changed them or the detector packed them
+    in another way.
 
     An image goes to the file at once and can be read by others after at most `DumpSettings.flush_seconds`; a process
     that is killed loses no more than that. If it was killed in the midst of a flush, the file can be opened again when
@@ -103,7 +117,6 @@ class Dump:
         self.not_written = 0
         """Shots that could not be written since the dump was made."""
         self._provenance = dict(provenance)
-        self._name = settings.name or safe_file_name(instance)
         self._writer: NXmxWriter | None = None
         self._unclosed: list[NXmxWriter] = []
         """Files that could not be closed when the disk was full."""
@@ -112,8 +125,8 @@ class Dump:
         self._file_number = 0
         self._retry_at = 0.0
         self._single: SingleImageFiles | None = None
-        if settings.format != "nxmx":
-            basename = settings.name or f"{self._name}_"
+        if settings.format != "nxmx" and settings.format != "cxi":
+            basename = settings.name or f"{safe_file_name(instance)}_"
             self._single = SingleImageFiles(settings.directory, basename, settings.format)
         self._sample = None if settings.one_blank_in is None else OneIn(settings.one_blank_in)
         # The flush of a stream that has fallen silent comes from a timer's thread.
@@ -135,6 +148,8 @@ class Dump:
         if self._single is not None:
             return
         packed_mask(detector)  # so that the first hit need not wait for it
+        if self.settings.format == "cxi":
+            packed_cxi_mask(detector)
 
     def event(self, shot: Shot) -> Verdict:
         """Write the shot and add a `DumpedImage` to it; always KEEP."""
@@ -213,13 +228,10 @@ class Dump:
         # A file that the disk has no room for costs a descriptor until there is: better not begun.
         self._refuse_full_disk()
         self._close_unclosed()
-        parts = (
-            self._name,
-            safe_file_name(shot.series.name) if shot.series.name else "",
-            f"{shot.series.number:04d}",
-            self._started,
+        is_cxi = self.settings.format == "cxi"
+        path = self.settings.directory / unique_name(
+            self._name_parts(shot), self._file_number, ".cxi" if is_cxi else ".h5"
         )
-        path = self.settings.directory / unique_name(parts, self._file_number)
         self._file_number += 1
         return NXmxWriter(
             path,
@@ -228,7 +240,16 @@ class Dump:
             dtype=dtype,
             provenance=self._provenance,
             values=shot.frame.values,
+            cxi=is_cxi,
         )
+
+    def _name_parts(self, shot: Shot) -> Sequence[str]:
+        """Return what the name of a file begins with whose first image is that of `shot`."""
+        if self.settings.name is not None:
+            return [f"{self.settings.name}{milliseconds(time_of(shot, datetime.now(UTC)))}"]
+        series = shot.series
+        run = safe_file_name(series.name) if series.name else ""
+        return [safe_file_name(self.instance), run, f"{series.number:04d}", self._started]
 
     def _refuse_full_disk(self) -> None:
         directory = self.settings.directory

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import h5py
 import hdf5plugin
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -22,7 +24,7 @@ from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
-from braggwatch.processing.nxmx import safe_file_name
+from braggwatch.processing.nxmx import order_written, safe_file_name
 from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.shot import Shot
 from braggwatch.processing.stages.dump import Dump, DumpSettings
@@ -146,7 +148,7 @@ def test_another_dtype_or_another_series_begins_another_file(tmp_path: Path) -> 
 
 
 def test_two_instances_write_the_same_shot_to_two_files(tmp_path: Path) -> None:
-    hits, indexed = make(tmp_path), make(tmp_path, instance="indexed", name="good")
+    hits, indexed = make(tmp_path), make(tmp_path, instance="indexed", name="good-")
     seen = shot(0)
     hits.event(seen)
     seen.crystals.append(Crystal(np.diag([79.0, 79.0, 38.0])))
@@ -156,10 +158,34 @@ def test_two_instances_write_the_same_shot_to_two_files(tmp_path: Path) -> None:
     assert [d.dump for d in seen.dumped] == ["hit", "indexed"]
     first, second = (d.path for d in seen.dumped)
     assert first.name.startswith("hit_lyso_0007_")
-    assert second.name.startswith("good_lyso_0007_")
+    assert second.name.startswith("good-20231114221320000_")
     with h5py.File(first) as a, h5py.File(second) as b:
         assert a["entry/frames/n_crystals"][0] == 0
         assert b["entry/frames/n_crystals"][0] == 1
+
+
+def test_with_a_name_files_are_called_as_the_older_tools_called_theirs(tmp_path: Path) -> None:
+    dump = make(tmp_path, name="hit-", images_per_file=2)
+    shots = [shot(n) for n in range(3)] + [shot(9, series=Series(key="k", number=8, name="next"))]
+    for one in shots:
+        dump.event(one)
+    dump.end()
+    names = [path.name for path in sorted({one.dumped[0].path for one in shots}, key=order_written)]
+    for name, second in zip(names, ("20", "22", "29"), strict=True):  # those of each file's first image
+        pattern = rf"hit-202311142213{second}000_[A-Za-z0-9.-]+-{os.getpid()}-[0-9a-f]{{4}}_\d{{5}}\.h5"
+        assert re.fullmatch(pattern, name)
+
+
+def test_of_a_detector_without_a_clock_the_time_of_writing_counts(tmp_path: Path) -> None:
+    seen = shot(3)
+    seen.frame = msgspec.structs.replace(seen.frame, timestamp=0.03)
+    before = datetime.now(UTC)
+    dump = make(tmp_path, name="hit-")
+    dump.event(seen)
+    dump.end()
+    stamp = seen.dumped[0].path.name.removeprefix("hit-").partition("_")[0]
+    when = datetime.strptime(stamp + "000", "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
+    assert before - timedelta(milliseconds=1) <= when <= datetime.now(UTC)
 
 
 def test_no_file_is_made_for_a_series_without_hits(tmp_path: Path) -> None:
@@ -315,10 +341,13 @@ def test_after_kill_9_at_any_moment_everything_flushed_reads_back_as_a_growing_f
         assert_first_images_are_whole(file, n_appended)
 
 
+@pytest.mark.parametrize(
+    ("name", "format_", "suffix"), [(None, "nxmx", "h5"), ("hit-", "nxmx", "h5"), ("a", "cxi", "cxi")]
+)
 def test_the_next_process_repairs_what_a_kill_in_the_midst_of_a_flush_left(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str | None, format_: str, suffix: str
 ) -> None:
-    dump = make(tmp_path)
+    dump = make(tmp_path, name=name, format=format_)
     seen = shot(0)
     dump.event(seen)
     dump.end()
@@ -328,10 +357,11 @@ def test_the_next_process_repairs_what_a_kill_in_the_midst_of_a_flush_left(
         file.flush()
         in_midst = (tmp_path / "open.h5").read_bytes()
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    name = seen.dumped[0].path.name
-    left = tmp_path / name.replace(f"-{os.getpid()}-", f"-{int(dead.stdout)}-")
-    living = tmp_path / name.replace("_00000.h5", "_00001.h5")
-    elsewhere = tmp_path / re.sub(r"_[A-Za-z0-9.-]+-\d+-(\w{4}_\d+\.h5)$", r"_elsewhere-1-\1", name)
+    written = seen.dumped[0].path.name
+    left = tmp_path / written.replace(f"-{os.getpid()}-", f"-{int(dead.stdout)}-")
+    living = tmp_path / written.replace(f"_00000.{suffix}", f"_00001.{suffix}")
+    elsewhere = tmp_path / re.sub(r"_[A-Za-z0-9.-]+-\d+-(\w{4}_\d+\.\w+)$", r"_elsewhere-1-\1", written)
+    assert len({written, left.name, living.name, elsewhere.name}) == 4
     for path in (left, living, elsewhere):
         path.write_bytes(in_midst)
     with caplog.at_level(logging.WARNING):
@@ -388,7 +418,8 @@ if sys.argv[3] == "a later shot":
 dump.end()
 written = sum(bool(one.dumped) for one in later)
 path = first[0].dumped[0].path
-assert numbers(path) == list(range(3 + written)), numbers(path)
+# Where the room ended behind an image's pixels, the rest of it was written later, though it counts as not written.
+assert numbers(path) in (list(range(3 + written)), list(range(4 + written))), numbers(path)
 assert written + dump.not_written == len(later)
 assert dump.not_written > 0
 if last.dumped:

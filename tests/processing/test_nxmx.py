@@ -2,7 +2,8 @@
 
 import os
 import struct
-from dataclasses import fields
+from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector, Panel
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.nxmx import MAX_PEAKS, NXmxWriter
+from braggwatch.processing.nxmx.reader import NXmxReader
 from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.peaks import Peaks
 from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.shot import Shot
+from braggwatch.processing.single_images.description import describe_image
 
 assert hdf5plugin  # importing it registers the filters
 
@@ -166,6 +169,54 @@ def test_saturation_comes_from_the_panels_where_they_say(tmp_path: Path) -> None
     path = write(tmp_path / "a.h5", tilted_panels(), [], dtype="float32")
     with h5py.File(path) as file:
         assert file["entry/instrument/detector/saturation_value"][()] == 1000.0
+
+
+@pytest.mark.parametrize(("dtype", "lowest"), [("float32", -400.5), ("int32", -400)])
+def test_the_lowest_valid_value_is_told_and_read_back(tmp_path: Path, dtype: str, lowest: float) -> None:
+    detector = replace(single(), flag_below=-400.5)
+    path = write(tmp_path / "a.h5", detector, [], dtype=dtype)
+    with h5py.File(path) as file:
+        (found,) = nxmx.NXmx(file).entries[0].instruments[0].detectors  # type: ignore[no-untyped-call]
+        assert found.underload_value == int(lowest)
+    reader = NXmxReader(path)
+    assert reader.detector().flag_below == lowest
+    reader.close()
+
+
+def test_a_stack_holds_what_the_older_tools_kept_beside_an_image(tmp_path: Path) -> None:
+    detector = replace(tilted_panels().with_beam(Beam(9500.0)), flag_below=-400.0)
+    shot = make_shot(detector, 5)
+    path = write(tmp_path / "a.h5", detector, [shot], dtype="int32")
+    older = describe_image(replace(shot, image=shot.image.astype(np.int32)), datetime.now(UTC))
+    with h5py.File(path) as file:
+        group, frames = file["entry/instrument/detector"], file["entry/frames"]
+        size = 1e3 * group["x_pixel_size"][()]
+        modules = [group[name] for name in sorted(group) if name.startswith("module")]
+        origins = [module["data_origin"][()] for module in modules]
+        ends = [module["data_origin"][()] + module["data_size"][()] for module in modules]
+        found = {
+            "ACTIVE_AREAS": np.concatenate([np.concatenate(edges) for edges in zip(origins, ends, strict=True)]),
+            "BEAM_CENTER_X": group["beam_center_x"][()] * size,
+            "BEAM_CENTER_Y": group["beam_center_y"][()] * 1e3 * group["y_pixel_size"][()],
+            "CCD_IMAGE_SATURATION": group["saturation_value"][()],
+            "DETECTOR_ADDRESS": group["description"].asstr()[()],
+            "DISTANCE": 1e3 * group["distance"][()],
+            "PIXEL_SIZE": size,
+            "SATURATED_VALUE": group["saturation_value"][()],
+            "MIN_TRUSTED_VALUE": group["underload_value"][()],
+            "SIZE1": file["entry/data/data"].shape[2],
+            "SIZE2": file["entry/data/data"].shape[1],
+            "SEQUENCE_NUMBER": frames["number"][0],
+            "WAVELENGTH": file["entry/instrument/beam/incident_wavelength"][0],
+            "SERIES": frames.attrs["series_key"],
+        }
+        assert frames["timestamp"][0] == shot.frame.timestamp
+    assert found.keys() == older.keys() - {"TIMESTAMP"}
+    for key, value in found.items():
+        if isinstance(value, str):
+            assert value == older[key], key
+        else:
+            np.testing.assert_allclose(value, older[key], err_msg=key)
 
 
 def test_nothing_is_said_of_what_the_detector_did_not_say(tmp_path: Path) -> None:

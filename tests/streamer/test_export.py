@@ -1,7 +1,7 @@
 """Stills through the real chain into dumps, and out of these into the files that other programs take."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import gemmi
@@ -27,6 +27,7 @@ from braggwatch.processing.stages.dump import Dump, DumpSettings
 from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
 from braggwatch.processing.stages.index import Index, IndexSettings
 from braggwatch.processing.stages.integrate import Integrate, IntegrateSettings
+from braggwatch.processing.stages.results import Results, ResultsSettings
 from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer.cli import main, make_app
 from braggwatch.streamer.export import dump_files, look_through
@@ -288,6 +289,27 @@ def test_dumps_without_reflections_say_which_stage_is_missing(
         assert "the dumps hold no integrated reflections" in said
         assert "put the stage integrate behind index and before the dump" in said
     assert export(run.folder, "-f", "cxi", "-o", tmp_path / "run.cxi").exit_code == 0
+
+
+def test_of_a_folder_dumps_of_both_kinds_are_taken_and_other_files_are_not(run: Run, tmp_path: Path) -> None:
+    series, detector = run.shots[0].series, run.shots[0].detector
+    shots = [replace(shot, dumped=[]) for shot in run.shots[:3]]
+    for format_ in ("nxmx", "cxi"):
+        settings = DumpSettings.model_validate({"directory": tmp_path, "format": format_, "name": "hit-"})
+        dump = Dump(settings, instance="hit", provenance={})
+        dump.begin(series, detector)
+        for shot in shots:
+            dump.event(shot)
+        dump.end()
+    dumps = sorted(tmp_path.iterdir())
+    results = Results(ResultsSettings(directory=tmp_path, name="hit-"), instance="hit", provenance={})
+    results.begin(series, detector)
+    for shot in shots:
+        results.event(shot)
+    (tmp_path / "exported.cxi").touch()
+    assert len(list(tmp_path.iterdir())) == 6
+    assert sorted(dump_files([tmp_path])) == dumps
+    assert look_through(dumps).n_images == 6
 
 
 def test_what_is_no_dump_is_refused_by_name(
