@@ -44,6 +44,14 @@ class Curve:
         """The highest value; 0 where there is none."""
         return float(np.nanmax(self.value)) if np.isfinite(self.value).any() else 0.0
 
+    @property
+    def highest_settled(self) -> float:
+        """The highest value of those that are known about as well as most: few frames make a spike of nothing."""
+        width = self.high - self.low
+        if not np.isfinite(width).any():
+            return 0.0
+        return float(np.nanmax(self.value[width <= 2 * np.nanmedian(width)]))
+
 
 def curve_of(n: NDArray[np.int64], of: NDArray[np.int64]) -> Curve:
     """Return the curve of two rows of counts, ``(m,)``."""

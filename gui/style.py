@@ -158,12 +158,17 @@ def style_plot(plot: pg.PlotItem, theme: Theme) -> None:
             style_axis(plot.getAxis(side), theme)
     plot.showGrid(x=True, y=True, alpha=GRID_ALPHA)
     if plot.legend is not None:
-        plot.legend.setLabelTextColor(theme.text)
-        for _, label in plot.legend.items:  # takes new colours only with its text
-            label.setText(label.text, color=theme.text, size=f"{AXIS_PX}px")
-        background = QColor(theme.panel)
-        background.setAlpha(190)
-        plot.legend.setBrush(QBrush(background))
+        style_legend(plot.legend, theme)
+
+
+def style_legend(legend: pg.LegendItem, theme: Theme) -> None:
+    """Give a legend its font and colours."""
+    legend.setLabelTextColor(theme.text)
+    for _, label in legend.items:  # takes new colours only with its text
+        label.setText(label.text, color=theme.text, size=f"{AXIS_PX}px")
+    background = QColor(theme.panel)
+    background.setAlpha(190)
+    legend.setBrush(QBrush(background))
 
 
 def style_axis(axis: pg.AxisItem, theme: Theme, colour: str | None = None) -> None:

@@ -184,8 +184,10 @@ class RatesController:
             self._by_group = rates_by_group(timeline, sliding, known, self.kind, since)
         of_all = PROPORTIONS if self._by_group is None else ()
         curves = tuple(curve_of(sliding.sums[p.row], sliding.sums[p.of]) for p in of_all)
-        drawn = curves if self._by_group is None else tuple(group.curve for group in self._by_group.groups)
-        highest = max((curve.highest for curve in drawn), default=0.0)
+        if self._by_group is None:
+            highest = max(curve.highest for curve in curves)
+        else:
+            highest = max((group.curve.highest_settled for group in self._by_group.groups), default=0.0)
         ceiling = next((top for top in TOPS if top >= highest * 1.05), 100)
         alive = sliding.sums[[LOOKED_AT, LOST]].any(axis=0)
         return RatesShown(

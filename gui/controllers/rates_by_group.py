@@ -33,6 +33,8 @@ class GroupRate:
     key: str
     """Its name as the processor says it."""
     name: str
+    short: str
+    """The same without what all groups have in common, for where there is little room."""
     tone: str
     """Name of a field of `Theme`."""
     dashed: bool
@@ -63,8 +65,8 @@ class ByGroup:
     quantity: str
     groups: tuple[GroupRate, ...]
     """In the order of `KnownGroups`."""
-    note: str
-    """Which groups are left out; empty where none is."""
+    note: tuple[str, ...]
+    """That groups are left out, the longest text first; empty where none is."""
     comparison: Comparison | None
 
 
@@ -76,8 +78,12 @@ def rates_by_group(timeline: Timeline, sliding: Sliding, known: KnownGroups, kin
     seen = [name for name, n in sorted(frames.items(), key=lambda item: -item[1]) if n]
     order = {name: i for i, name in enumerate(known.names)}
     drawn = sorted(seen[:MOST_DRAWN], key=lambda name: order.get(name, len(order)))
-    left_out = len(seen) - len(drawn)
-    note = f"too many to draw: showing the {len(drawn)} largest of {len(seen)} groups" if left_out else ""
+    largest = f"showing the {len(drawn)} largest of {len(seen)} groups"
+    note = (
+        (f"too many to draw: {largest}", largest, f"{len(drawn)} largest of {len(seen)}")
+        if len(seen) > len(drawn)
+        else ()
+    )
     groups = tuple(_group(timeline, sliding, known, wanted, name) for name in drawn)
     return ByGroup(wanted.name, groups, note, _comparison(timeline, known, wanted, seen, begin))
 
@@ -96,7 +102,8 @@ def _group(timeline: Timeline, sliding: Sliding, known: KnownGroups, wanted: Pro
     last = proportion_of(int(n[-1]), int(divided_by[-1])) if len(n) else proportion_of(0, 0)
     window = duration(float(sliding.seconds[-1])) if len(n) else ""
     return GroupRate(
-        name, label(name), known.tone(name), known.dashed(name), curve_of(n, divided_by),
+        name, label(name), label(name).removeprefix(f"{known.by} "), known.tone(name), known.dashed(name),
+        curve_of(n, divided_by),
         number(last), margin(last), of(last) or "none now",
         f"{label(name)}: {wanted.name} over the last {window}, in %, ± half the 95 % interval (Wilson). "
         "A click opens the group's newest hits.",

@@ -8,6 +8,7 @@ from PyQt5.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from braggwatch.gui import style
 from braggwatch.gui.controllers.rates_by_group import GroupRate
+from braggwatch.gui.numbers import UNKNOWN
 from braggwatch.gui.theme import AXIS_PX, DARK, SPACE, TITLE_PX, Theme
 
 _LEAST_TALL = 52
@@ -16,8 +17,7 @@ _LARGEST_PX, _MOST_ROW = 44, 96
 _LINE = 18.0
 _BAR = 4
 _WIDEST = "100.0"
-_VALUE_SHARE = 0.55
-"""Of the width, for the digits in one line with the name."""
+_LARGEST_IN_LINE = 18
 _LEFT, _RIGHT = (
     int(side | Qt.AlignmentFlag.AlignVCenter) for side in (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight)
 )
@@ -78,37 +78,50 @@ class GroupDigits(QWidget):
         )
         row = QRectF(room.left(), room.top() + _LINE, room.width(), room.height() - _LINE)
         px = int(min(row.height() / 1.2, _LARGEST_PX, _widest_px(0.6 * room.width())))
-        tone = "quiet" if group.digits == "–" else "text"
+        tone = "quiet" if group.digits == UNKNOWN else "text"
         wide = self._text(painter, group.digits, tone, px, row, bold=True)
-        wide += self._text(painter, " %", tone, px // 2, row.adjusted(wide, 0, 0, 0))
+        if tone == "text":
+            wide += self._text(painter, " %", tone, px // 2, row.adjusted(wide, 0, 0, 0))
         beside = row.adjusted(wide + SPACE, 0, 0, 0)
         half = QRectF(beside.left(), beside.center().y() - 15, beside.width(), 15)
         self._text(painter, group.margin, "quiet", TITLE_PX, half)
         self._text(painter, group.below, "quiet", AXIS_PX, half.translated(0, 15))
 
     def _paint_line(self, painter: QPainter, group: GroupRate, room: QRectF) -> None:
-        """Draw name and digits beside each other."""
-        value = QRectF(room)
-        value.setLeft(room.right() - _VALUE_SHARE * room.width())
-        px = int(min(max(0.72 * room.height(), 8), 20))
-        margin = QRectF(value)
-        margin.setLeft(value.right() - 40)
+        """Draw name and digits beside each other, the name as far as there is room."""
+        px = int(min(max(0.72 * room.height(), 8), _LARGEST_IN_LINE))
+        margin, value = QRectF(room), QRectF(room)
+        margin.setLeft(room.right() - _advance("±10.0", min(px, TITLE_PX)))
         self._text(painter, group.margin, "quiet", min(px, TITLE_PX), margin, flags=_RIGHT)
         value.setRight(margin.left() - SPACE / 2)
-        tone = "quiet" if group.digits == "–" else "text"
-        self._text(painter, f"{group.digits} %", tone, px, value, bold=True, flags=_RIGHT)
-        name = QRectF(room.left(), room.top(), room.width() * (1 - _VALUE_SHARE) - SPACE / 2, room.height())
-        self._text(painter, group.name, "quiet", min(px, TITLE_PX), name)
+        value.setLeft(value.right() - _advance(f"{_WIDEST} %", px, bold=True) - 2)
+        tone = "quiet" if group.digits == UNKNOWN else "text"
+        self._text(
+            painter, f"{group.digits} %" if tone == "text" else UNKNOWN, tone, px, value, bold=True, flags=_RIGHT
+        )
+        name = QRectF(room.left(), room.top(), value.left() - room.left() - SPACE / 2, room.height())
+        fits = _advance(group.name, min(px, TITLE_PX)) <= name.width()
+        text = group.name if fits else group.short
+        self._text(painter, text, "quiet", min(px, TITLE_PX), name, elide=Qt.TextElideMode.ElideMiddle)
 
     def _text(
-        self, painter: QPainter, text: str, tone: str, px: int, room: QRectF, *, bold: bool = False, flags: int = _LEFT
+        self,
+        painter: QPainter,
+        text: str,
+        tone: str,
+        px: int,
+        room: QRectF,
+        *,
+        bold: bool = False,
+        flags: int = _LEFT,
+        elide: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
     ) -> float:
         """Draw a text as far as there is room, and return how wide it is."""
         font = style.font(max(px, 1), bold=bold)
         metrics = QFontMetricsF(font)
         painter.setFont(font)
         painter.setPen(self._colour(tone))
-        painter.drawText(room, flags, metrics.elidedText(text, Qt.TextElideMode.ElideRight, max(room.width(), 0)))
+        painter.drawText(room, flags, metrics.elidedText(text, elide, max(room.width(), 0)))
         return metrics.horizontalAdvance(text)
 
     def _place(self, i: int) -> QRectF:
@@ -134,6 +147,10 @@ class GroupDigits(QWidget):
         group = self._at(event.pos()) if event is not None else None
         if group is not None:
             self.clicked.emit(group.key)
+
+
+def _advance(text: str, px: int, *, bold: bool = False) -> float:
+    return float(QFontMetricsF(style.font(px, bold=bold)).horizontalAdvance(text))
 
 
 def _widest_px(width: float) -> float:

@@ -22,7 +22,7 @@ _CLOCK_STEPS = (
 _PX_PER_CLOCK = 80
 _PX_PER_LEGEND_COLUMN = 125
 _PX_PER_LEGEND_ROW = 22
-_PX_PER_LEGEND_SAMPLE = 48
+_PX_PER_LEGEND_SAMPLE = 36
 """Line and gaps beside a name."""
 _MOST_LEGEND = 0.4
 """Of the height; a legend that would take more is left out."""
@@ -188,7 +188,7 @@ class Plot(pg.PlotWidget):
             legend.addItem(curve, escape(name))
         metrics = QFontMetrics(style.font(AXIS_PX))
         legend.column_px = _PX_PER_LEGEND_SAMPLE + max(metrics.horizontalAdvance(name) for _, name in named)
-        style.style_plot(self.plotItem, self.theme)
+        style.style_legend(legend, self.theme)
         self._fit()
 
     def add_curve(self, name: str, colour: str, pen_style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> Any:

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 import pyqtgraph as pg
 from PyQt5.QtCore import QPointF, Qt, pyqtSignal
 from PyQt5.QtGui import QResizeEvent
-from PyQt5.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
+from PyQt5.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 
 from braggwatch.gui import style
-from braggwatch.gui.controllers.rates import SPANS, WINDOWS, RatesShown
-from braggwatch.gui.controllers.rates_by_group import KINDS
+from braggwatch.gui.controllers.rates import RatesShown
 from braggwatch.gui.panels.fitting_label import FittingLabel
 from braggwatch.gui.panels.group_curve import GroupCurve
 from braggwatch.gui.panels.group_digits import GroupDigits
 from braggwatch.gui.panels.marks import Line, Marks
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.panels.plot import Plot, Quantity
+from braggwatch.gui.panels.rates_boxes import RatesBoxes
 from braggwatch.gui.rate_curves import PROPORTIONS
 from braggwatch.gui.theme import DARK, SPACE, Theme
 from braggwatch.streamer.feed_messages import Mark
@@ -24,8 +24,12 @@ from braggwatch.streamer.wording import plain
 
 _CLICK_PX = 4
 _SHORTEST_S = 10
-_LEAST_WITH_DIGITS, _LEAST_DIGITS, _MOST_DIGITS = 560, 176, 320
-"""px: width of the panel from which on it has digits of groups, and of these."""
+_LEAST_WITH_DIGITS, _LEAST_DIGITS, _MOST_DIGITS = 420, 176, 320
+"""px: width of the panel from which on it has digits of groups beside the plot, and of these."""
+_MANY = 3
+"""From more groups on, their bands are drawn faintly."""
+_MOST_NAMED = 2
+"""So many groups have room in the legend of a narrow plot; of more the digits are shown instead."""
 _HEAD_PX = 56
 """Height of what stands above the plot."""
 _COLOURS = (
@@ -82,18 +86,8 @@ class RatesPanel(Panel):
         self.digits = GroupDigits()
         self.compared, self.note = FittingLabel(bold=True), FittingLabel(quiet=True)
         self.reading = QLabel()
-        self.span = QComboBox()
-        self.span.setToolTip("What is shown: the last minutes, or the whole session")
-        for seconds in SPANS:
-            self.span.addItem(f"last {seconds // 60} min" if seconds else "all", seconds)
-        self.window_box = QComboBox()
-        self.window_box.setToolTip("How far each point of the curves looks back, seconds or minutes")
-        for seconds in WINDOWS:
-            self.window_box.addItem(f"over {seconds} s" if seconds < 60 else f"over {seconds // 60} min", seconds)
-        self.kind = QComboBox()
-        self.kind.setToolTip("Curves of all shots together, or one for each group of shots (G)")
-        for kind, text in KINDS.items():
-            self.kind.addItem(text, kind)
+        self.boxes = RatesBoxes()
+        self.kind, self.span, self.window_box = self.boxes.kind, self.boxes.span, self.boxes.window_box
         self._lay_out()
         self.show_grouped(False)
         self._show_by_group(None)
@@ -128,9 +122,7 @@ class RatesPanel(Panel):
         line = QHBoxLayout()
         line.setContentsMargins(SPACE, SPACE // 2, SPACE, 0)
         line.setSpacing(SPACE // 2)
-        line.addWidget(self.kind)
-        line.addWidget(self.span)
-        line.addWidget(self.window_box)
+        line.addWidget(self.boxes)
         line.addWidget(self.reading, 1)
         self.reading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.reading.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -195,19 +187,21 @@ class RatesPanel(Panel):
         """Draw the curves of the groups instead of those of all shots together, or the other way round."""
         drawn = None if shown is None else shown.by_group
         groups = () if drawn is None else drawn.groups
+        times = () if shown is None else shown.times
         while len(self.group_curves) < len(groups):
             self.group_curves.append(GroupCurve(self.plot))
         for curve, band in zip(self.curves, self.bands, strict=True):
             curve.setVisible(drawn is None)
             band.setVisible(drawn is None)
         for i, of_group in enumerate(self.group_curves):
-            of_group.show(groups[i] if i < len(groups) else None, () if shown is None else shown.times)
+            of_group.show(groups[i] if i < len(groups) else None, times, len(groups) > _MANY)
         names = tuple(group.name for group in groups)
         if names != self._named:
             self._named = names
             curves = [of_group.curve for of_group in self.group_curves]
-            of_all = zip(self.curves, (proportion.name for proportion in PROPORTIONS), strict=True)
-            self.plot.set_legend([*(zip(curves, names, strict=False) if names else of_all), (self.lost, "lost")])
+            of_all = [(curve, what.name) for curve, what in zip(self.curves, PROPORTIONS, strict=True)]
+            # the axis of what was lost speaks for itself, and groups need the room
+            self.plot.set_legend(list(zip(curves, names, strict=False)) or [*of_all, (self.lost, "lost")])
         self.digits.set_groups(groups)
         comparison = None if drawn is None else drawn.comparison
         self.compared.setVisible(comparison is not None)
@@ -215,8 +209,9 @@ class RatesPanel(Panel):
             self.compared.set_texts(*comparison.texts)
             self.compared.set_tone("text" if comparison.sure else "quiet")
             self.compared.setToolTip(comparison.meaning)
-        self.note.setVisible(drawn is not None and bool(drawn.note))
-        self.note.set_texts("" if drawn is None else drawn.note)
+        note = () if drawn is None else drawn.note
+        self.note.setVisible(bool(note))
+        self.note.set_texts(*note)
         self._give_room()
 
     def show_choice(self, window: int, span: int, kind: str) -> None:
@@ -229,16 +224,11 @@ class RatesPanel(Panel):
 
     def chosen(self) -> dict[str, str]:
         """Return what is drawn, and over how long."""
-        boxes = {"kind": self.kind, "span": self.span, "window": self.window_box}
-        return {name: str(box.currentData()) for name, box in boxes.items()}
+        return self.boxes.chosen()
 
     def choose(self, chosen: Mapping[str, str]) -> None:
         """Take what was chosen at the last start."""
-        for name, box in (("kind", self.kind), ("span", self.span), ("window", self.window_box)):
-            known = [str(box.itemData(row)) for row in range(box.count())]
-            if chosen.get(name) in known:
-                box.setCurrentIndex(known.index(chosen[name]))
-                box.activated.emit(box.currentIndex())
+        self.boxes.choose(chosen)
 
     def toggle_by_group(self) -> None:
         """Show each group's hit rate, or all shots together again; where shots are not grouped, nothing happens."""
@@ -253,9 +243,13 @@ class RatesPanel(Panel):
 
     def _give_room(self) -> None:
         height = self.height() - _HEAD_PX
-        roomy = self.width() >= _LEAST_WITH_DIGITS and self.digits.fits(height)
-        self.digits.setVisible(bool(self.digits.groups) and roomy)
-        self.digits.setFixedWidth(min(max(self.width() // 5, _LEAST_DIGITS), _MOST_DIGITS))
+        n, fits, narrow = len(self.digits.groups), self.digits.fits(height), self.width() < _LEAST_WITH_DIGITS
+        self.boxes.word(short=narrow and not self.kind.isHidden())
+        instead = narrow and fits and n > _MOST_NAMED  # curves without names say nothing
+        self.digits.setVisible(n > 0 and fits and (instead or not narrow))
+        self.plot.setVisible(not instead)
+        wide = min(max(self.width() // 4, _LEAST_DIGITS), _MOST_DIGITS)
+        self.digits.setFixedWidth(self.width() if instead else wide)
 
     def _choose_span(self, seconds: int) -> None:
         self._follows = True
