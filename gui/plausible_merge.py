@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from braggwatch.processing.data_quality import Forecast, Shell, Target
-from braggwatch.streamer.merge_messages import Merging
+from braggwatch.streamer.merge_messages import GroupMerge, Merging
 
 F64 = NDArray[np.float64]
 
@@ -15,6 +16,8 @@ FINEST, COARSEST = 0.05, 1e4
 """Angstrom; no resolution lies beyond."""
 MOST = 10**15
 """Nothing is counted further."""
+_MOST_GROUPS = 64
+"""A processor tells fewer of them apart."""
 _LONGEST_S = 1e8
 _LATEST = 1e11
 
@@ -66,7 +69,7 @@ def plausible_shell(shell: Shell | None) -> Shell | None:
     )
 
 
-def plausible_shells(merging: Merging) -> list[Shell]:
+def plausible_shells(merging: Merging | GroupMerge) -> list[Shell]:
     """Return the shells that make sense, low resolution first."""
     shells = [found for shell in merging.shells if (found := plausible_shell(shell)) is not None]
     return sorted(shells, key=lambda shell: -shell.d_min)
@@ -78,7 +81,7 @@ def plausible_target(merging: Merging) -> Target | None:
     return target if target is not None and spacing(target.d_min) is not None else None
 
 
-def plausible_forecast(merging: Merging) -> Forecast | None:
+def plausible_forecast(merging: Merging | GroupMerge) -> Forecast | None:
     """Return the forecast, an unknown one where its numbers contradict each other; None where there is none."""
     found = merging.forecast
     if found is None:
@@ -90,6 +93,25 @@ def plausible_forecast(merging: Merging) -> Forecast | None:
         found, seconds=seconds, low=low, high=high, crystals=number(found.crystals, 0, MOST),
         completeness_limit=number(found.completeness_limit, 0, 1),
     )  # fmt: skip
+
+
+def plausible_groups(merging: Merging) -> tuple[GroupMerge, ...]:
+    """Return the groups, each name once, with None for every number that cannot be; in the order of the message."""
+    return tuple({group.name: _plausible_group(group) for group in merging.groups[:_MOST_GROUPS]}.values())
+
+
+def _plausible_group(group: GroupMerge) -> GroupMerge:
+    return msgspec.structs.replace(
+        group,
+        n_crystals=count_of(group.n_crystals) or 0,
+        n_outliers=count_of(group.n_outliers) or 0,
+        shells=tuple(plausible_shells(group)),
+        overall=plausible_shell(group.overall),
+        outer=plausible_shell(group.outer),
+        whole=plausible_shell(group.whole),
+        resolution=spacing(group.resolution),
+        forecast=plausible_forecast(group),
+    )
 
 
 def plausible_time(time: float) -> float | None:

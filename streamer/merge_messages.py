@@ -99,8 +99,9 @@ class Merging(msgspec.Struct, frozen=True, kw_only=True):
         if not forecasts:
             return None
 
-        def slowness(group: GroupMerge) -> tuple[int, float]:
+        def slowness(group: GroupMerge) -> tuple[int, float, int]:
             forecast = forecasts[group.name]
-            return _SLOWNESS[forecast.state], math.inf if forecast.seconds is None else forecast.seconds
+            seconds = math.inf if forecast.seconds is None else forecast.seconds
+            return _SLOWNESS[forecast.state], seconds, -group.n_crystals
 
         return max((group for group in self.groups if group.name in forecasts), key=slowness)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from braggwatch.gui.controllers.ageing import Ageing
+from braggwatch.gui.controllers.merging_groups import part_waited_for, said_of
 from braggwatch.gui.controllers.merging_wording import FEW, OLD_S, forecast_words, quality_words, target_words
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.newest import newest_first
@@ -88,20 +89,21 @@ class HeadlineController(Ageing):
 
     def _data_set(self) -> DataSet | None:
         merging = self.monitor.merging
-        n = None if merging is None else count_of(merging.n_crystals)
-        if merging is None or not n:
+        if merging is None or not count_of(merging.n_crystals):
             return None
+        name, merging = part_waited_for(merging)
+        n = count_of(merging.n_crystals) or 0
         outer, whole = plausible_shell(merging.outer), plausible_shell(merging.whole)
         if outer is None and whole is None:
             return None
         elapsed = 0.0 if self.over else self.since(merging.time)
-        words = forecast_words(plausible_forecast(merging), elapsed, over=self.over, n_crystals=n)
+        words = said_of(name, forecast_words(plausible_forecast(merging), elapsed, over=self.over, n_crystals=n))
         quality = quality_words(outer, whole, few=n < FEW)
         aim = ". ".join((quality[0], words.texts[0], target_words(plausible_target(merging))[0]))
         return DataSet(
             quality[2:], words.texts, "quiet" if elapsed > OLD_S else words.tone,
-            f"{aim}.\nCC½ of the outermost shell to the target's resolution, and completeness. A click opens the panel "
-            "Merging.",
+            f"{aim}.\nCC½ of the outermost shell to the target's resolution, and completeness"
+            f"{'; of the group that takes longest' if name else ''}. A click opens the panel Merging.",
         )  # fmt: skip
 
     def select_hits(self, place: int) -> None:

@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from braggwatch.gui.controllers.ageing import Ageing
 from braggwatch.gui.controllers.merging_facts import facts_of, shell_line
+from braggwatch.gui.controllers.merging_groups import group_lines, part_of, part_waited_for, said_of
 from braggwatch.gui.controllers.merging_target import TargetController
 from braggwatch.gui.controllers.merging_view import F64, MergingShown, MergingView, Progress, ShellPlots, ShellQuantity
 from braggwatch.gui.controllers.merging_wording import (
@@ -18,6 +20,7 @@ from braggwatch.gui.controllers.merging_wording import (
     quality_words,
     target_words,
 )
+from braggwatch.gui.known_groups import known_groups, label
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.newest import newest_first
 from braggwatch.gui.numbers import count, duration
@@ -44,18 +47,22 @@ class MergingController(Ageing):
         self._view = view
         self._shells: list[Shell] = []
         self._times: F64 = np.zeros(0)
+        self._group = ""
         self._target = TargetController(monitor, view, self.set_stale)
         for signal in (monitor.merging_changed, monitor.settings_changed):
             signal.connect(self.set_stale)
         view.shell_clicked.connect(self._open_shell)
         view.moment_clicked.connect(self._open_moment)
+        view.group_clicked.connect(self._choose_group)
 
     def refresh(self) -> None:
         """Work out what to show."""
         self.stale = False
         merging = self.monitor.merging
         overall = None if merging is None else plausible_shell(merging.overall)
-        self._shells = [] if merging is None else plausible_shells(merging)
+        if merging is None or part_of(merging, self._group) is merging:
+            self._group = ""
+        self._shells = [] if merging is None else plausible_shells(part_of(merging, self._group))
         finest = self._shells[-1].d_min if self._shells else None
         coarsest = self._shells[0].d_min if self._shells else None
         self._target.refresh(finest, coarsest)
@@ -64,29 +71,43 @@ class MergingController(Ageing):
             return
         self._view.show_merging(self._picture(merging, overall))
 
-    def _picture(self, merging: Merging, overall: Shell) -> MergingShown:
-        outer, whole = plausible_shell(merging.outer), plausible_shell(merging.whole)
-        target, forecast = plausible_target(merging), plausible_forecast(merging)
-        n = count_of(merging.n_crystals)
-        elapsed = 0.0 if self.over else self.since(merging.time)
-        verdict = forecast_words(forecast, elapsed, over=self.over, n_crystals=n)
-        if elapsed > OLD_S:
-            verdict = Words((f"{verdict.texts[0]}, as of {duration(elapsed)} ago", *verdict.texts), "quiet")
-        moments = plausible_moments(merging)
+    def _picture(self, everything: Merging, overall_of_all: Shell) -> MergingShown:
+        elapsed = 0.0 if self.over else self.since(everything.time)
+        merging, target = part_of(everything, self._group), plausible_target(everything)
+        verdict, quality = self._verdict(everything, elapsed)
+        moments = plausible_moments(everything)
         self._times = moments.time
+        outer, whole = plausible_shell(merging.outer), plausible_shell(merging.whole)
+        overall = plausible_shell(merging.overall) or overall_of_all
         return MergingShown(
             verdict,
-            quality_words(outer, whole, few=n is None or n < FEW),
+            quality,
             target_words(target),
-            facts_of(merging, overall, outer, whole, target),
+            facts_of(merging, overall, outer, whole, target, of_group=bool(self._group)),
             Progress(
                 moments, None if target is None else target.cc_half, None if target is None else target.completeness,
                 "" if target is None or outer is None else f"{outer.d_max:.2f}–{outer.d_min:.2f} Å",
-                None if self.over else _expected(forecast, merging.time),
+                None if self.over else _expected(plausible_forecast(everything), everything.time),
             ),
             _plots(self._shells, target),
             tuple(shell_line(shell) for shell in (*self._shells, overall)),
+            group_lines(
+                everything, overall_of_all, known_groups(self.monitor), self._group, elapsed, over=self.over
+            ),
         )  # fmt: skip
+
+    def _verdict(self, everything: Merging, elapsed: float) -> tuple[Words, tuple[str, ...]]:
+        """Say when the target is reached and how good the data are: of the chosen group, or of what takes longest."""
+        name, merging = label(self._group), part_of(everything, self._group)
+        if not self._group:
+            name, merging = part_waited_for(everything)
+        n = count_of(merging.n_crystals)
+        words = forecast_words(plausible_forecast(merging), elapsed, over=self.over, n_crystals=n)
+        words = said_of(name, words)
+        if elapsed > OLD_S:
+            words = Words((f"{words.texts[0]}, as of {duration(elapsed)} ago", *words.texts), "quiet")
+        outer, whole = plausible_shell(merging.outer), plausible_shell(merging.whole)
+        return words, quality_words(outer, whole, few=n is None or n < FEW)
 
     def _why_empty(self, merging: Merging | None) -> str:
         monitor = self.monitor
@@ -105,11 +126,25 @@ class MergingController(Ageing):
     def _open_shell(self, place: int) -> None:
         """Open the indexed shots whose resolution lies in a shell; after the last one: in any."""
         hits = self.monitor.hits.hits
-        chosen = hits["indexed"].copy()
+        chosen = self._indexed()
         if place < len(self._shells):
             shell = self._shells[place]
             chosen &= (hits["resolution"] < shell.d_max) & (hits["resolution"] >= shell.d_min)
         self.monitor.select(newest_first(self.monitor.hits, np.flatnonzero(chosen)))
+
+    def _choose_group(self, name: str) -> None:
+        """Show the numbers of a group, and its newest indexed shots; of an empty name those of all."""
+        self._group = name
+        self.set_stale()
+        self.monitor.select(newest_first(self.monitor.hits, np.flatnonzero(self._indexed())))
+
+    def _indexed(self) -> NDArray[np.bool_]:
+        """Return which hits are indexed and of the chosen group."""
+        hits = self.monitor.hits.hits
+        indexed: NDArray[np.bool_] = hits["indexed"].copy()
+        if self._group:
+            indexed &= hits["group"] == self.monitor.hits.code_of(self._group)
+        return indexed
 
     def _open_moment(self, place: int) -> None:
         """Open the indexed shots that came between a moment and the one before it."""

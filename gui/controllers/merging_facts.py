@@ -10,9 +10,18 @@ from braggwatch.streamer.wording import clock, plain
 
 
 def facts_of(
-    merging: Merging, overall: Shell, outer: Shell | None, whole: Shell | None, target: Target | None
+    merging: Merging,
+    overall: Shell,
+    outer: Shell | None,
+    whole: Shell | None,
+    target: Target | None,
+    *,
+    of_group: bool = False,
 ) -> tuple[Fact, ...]:
-    """Return the lines: what is aimed at, then what the data are like, then what became of the crystals."""
+    """Return the lines: what is aimed at, then what the data are like, then what became of the crystals.
+
+    `of_group`: the message is about a group, of which less is known.
+    """
     aimed = (target.cc_half, target.completeness, target.multiplicity) if target is not None else (None, None, None)
     at = angstrom(outer.d_min) if outer is not None else UNKNOWN
     wanted = USUAL_CC_HALF if aimed[0] is None else aimed[0]
@@ -45,7 +54,7 @@ def facts_of(
             f"CC½ ≥ {correlation(wanted)} to", angstrom(spacing(merging.resolution)), "",
             "Where CC½ falls below this, Å, by a curve through all shells",
         ),
-        *_about_crystals(merging),
+        *(_about_group(merging) if of_group else _about_crystals(merging)),
     )  # fmt: skip
 
 
@@ -60,11 +69,26 @@ def _wanted(value: float | None, said: str) -> str:
     return "" if value is None else f"≥ {said}"
 
 
-def _about_crystals(merging: Merging) -> list[Fact]:
-    n, rejected = count_of(merging.n_crystals), count_of(merging.n_rejected)
+def _about_group(merging: Merging) -> list[Fact]:
+    return [
+        _crystals_merged(merging),
+        Fact(
+            "Left out", left_out(count_of(merging.n_outliers), 0, 0), "",
+            "Outliers: crystals of this group that correlate neither with all others nor with those of the group",
+        ),
+    ]  # fmt: skip
+
+
+def _crystals_merged(merging: Merging) -> Fact:
+    n = count_of(merging.n_crystals)
     few = ", few so far" if n is not None and n < FEW else ""
+    return Fact("Crystals merged", f"{count(n)}{few}", "", "Crystals whose intensities are in the merge")
+
+
+def _about_crystals(merging: Merging) -> list[Fact]:
+    rejected = count_of(merging.n_rejected)
     facts = [
-        Fact("Crystals merged", f"{count(n)}{few}", "", "Crystals whose intensities are in the merge"),
+        _crystals_merged(merging),
         *([_ambiguity(merging)] if len(merging.settings) > 1 else []),
         Fact(
             "Left out",

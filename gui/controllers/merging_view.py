@@ -51,6 +51,24 @@ class ShellLine:
     meaning: str
 
 
+@dataclass(frozen=True)
+class GroupLine:
+    """One row of the table of groups."""
+
+    name: str
+    """Of the group; empty: all crystals."""
+    texts: tuple[str, ...]
+    """As `GROUP_HEADS`."""
+    tone: str
+    """The group's colour: name of a field of `Theme`; empty for all."""
+    forecast_tone: str
+    meaning: str
+    chosen: bool
+    """Whether the numbers, plots and tables by shell are those of this one."""
+    can_be_chosen: bool
+
+
+GROUP_HEADS = ("group", "crystals", "% compl.", "CC½", "to (Å)", "target")
 SHELL_HEADS = ("d (Å)", "unique", "% compl.", "mult.", "I/σ", "CC½", "CC*", "% R_split")
 
 
@@ -84,6 +102,8 @@ class MergingShown:
     progress: Progress
     shells: ShellPlots
     table: tuple[ShellLine, ...]
+    groups: tuple[GroupLine, ...] = ()
+    """All crystals first; empty where shots are not grouped."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +129,8 @@ class MergingView(Protocol):
     """Place of the shell (int), from low resolution."""
     moment_clicked: Any
     """Place of the moment (int), from the oldest."""
+    group_clicked: Any
+    """Name of the group (str), empty for all crystals."""
     target_wanted: Any
     target_edited: Any
     """With a `MergeTarget`."""

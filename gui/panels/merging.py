@@ -53,6 +53,7 @@ class MergingPanel(Panel):
     title = "Merging"
     shell_clicked = pyqtSignal(int)
     moment_clicked = pyqtSignal(int)
+    group_clicked = pyqtSignal(str)
     target_wanted = pyqtSignal()
     target_edited = pyqtSignal(object)
     confirmed = pyqtSignal()
@@ -79,6 +80,7 @@ class MergingPanel(Panel):
             (1, 1): self.table,
         }
         self.progress.moment_clicked.connect(self.moment_clicked)
+        self.facts.group_clicked.connect(self.group_clicked)
         for part in (self.shells, self.table):
             part.shell_clicked.connect(self.shell_clicked)
         self._make_target()
@@ -169,7 +171,7 @@ class MergingPanel(Panel):
         self.target.set_texts(*shown.target)
         self.progress.show_progress(shown.progress)
         self.shells.show_shells(shown.shells)
-        self.facts.show_facts(shown.facts)
+        self.facts.show_facts(shown.facts, shown.groups)
         self.table.show_table(shown.table)
 
     def show_empty(self, why: str) -> None:

@@ -4,13 +4,14 @@ from PyQt5.QtCore import pyqtSignal
 from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import QVBoxLayout, QWidget
 
-from braggwatch.gui.controllers.merging_view import SHELL_HEADS, Fact, ShellLine
+from braggwatch.gui.controllers.merging_view import GROUP_HEADS, SHELL_HEADS, Fact, GroupLine, ShellLine
 from braggwatch.gui.panels.row_list import Cell, Row, RowList
 from braggwatch.gui.panels.scrolled import Scrolled
 from braggwatch.gui.theme import SPACE, Theme
 
 _COLUMNS = ((430, (0, 1, 2, 3, 4, 5, 6, 7)), (350, (0, 2, 3, 4, 5, 7)), (270, (0, 2, 3, 5, 7)), (0, (0, 2, 5)))
 """From which width on, px, which columns are shown."""
+_GROUP_COLUMNS = ((430, (0, 1, 2, 3, 4, 5)), (340, (0, 1, 3, 4, 5)), (250, (0, 3, 5)), (0, (0, 5)))
 _NARROW, _WIDEST = 330, 760
 _HEAD_MEANING = (
     "Each shell: its limits, Å; different reflections observed; completeness, %; multiplicity; mean I/σ(I); CC½, the "
@@ -18,22 +19,36 @@ _HEAD_MEANING = (
 )
 
 
+_GROUPS_MEANING = (
+    "Each group of shots: crystals merged; completeness, %; CC½ of the outermost shell to the target's resolution; "
+    "where CC½ falls below the target's, Å; when it reaches the target. All are on one scale and in one setting"
+)
+
+
 class FactList(Scrolled):
-    """Name, value and target of each."""
+    """A row for each group, where shots are grouped, and below them name, value and target of each fact."""
+
+    group_clicked = pyqtSignal(str)
 
     def __init__(self) -> None:
+        self.groups = RowList(stretched=0, right=range(1, len(GROUP_HEADS) - 1))
         self.rows = RowList(stretched=1)
         self._facts: tuple[Fact, ...] = ()
-        super().__init__(self.rows)
+        self._groups: tuple[GroupLine, ...] = ()
+        super().__init__(self.groups, self.rows)
+        self.groups.clicked.connect(lambda key: self.group_clicked.emit(self._groups[int(key)].name))
+        self.groups.hide()
 
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
         super().set_theme(theme)
+        self.groups.set_theme(theme)
         self.rows.set_theme(theme)
 
-    def show_facts(self, facts: tuple[Fact, ...]) -> None:
+    def show_facts(self, facts: tuple[Fact, ...], groups: tuple[GroupLine, ...] = ()) -> None:
         """Show them."""
-        self._facts = facts
+        self._facts, self._groups = facts, groups
+        self.groups.setVisible(bool(groups))
         self._fill()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
@@ -44,6 +59,21 @@ class FactList(Scrolled):
     def _fill(self) -> None:
         _keep_together(self.rows, self.width())
         self.rows.set_rows([_fact_row(fact, narrow=self.width() < _NARROW) for fact in self._facts])
+        self.groups.set_rows(_group_rows(self._groups, self.width()))
+
+
+def _group_rows(lines: tuple[GroupLine, ...], width: int) -> list[Row]:
+    if not lines:
+        return []
+    chosen = next(columns for least, columns in _GROUP_COLUMNS if width >= least)
+    rows = [Row(tuple(Cell(GROUP_HEADS[i], "quiet") for i in chosen), _GROUPS_MEANING)]
+    last = len(GROUP_HEADS) - 1
+    for place, line in enumerate(lines):
+        tones = {last: line.forecast_tone}
+        cells = tuple(Cell(line.texts[i], tones.get(i, "text"), bold=line.chosen) for i in chosen)
+        hint = "\nClick to see its numbers below and its indexed shots." if line.can_be_chosen else ""
+        rows.append(Row(cells, line.meaning + hint, line.tone, str(place) if line.can_be_chosen else ""))
+    return rows
 
 
 def _keep_together(rows: RowList, width: int) -> None:

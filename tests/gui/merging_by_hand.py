@@ -23,9 +23,14 @@ AMBIGUOUS = UnitCell(79.2, 79.2, 38.0, space_group="P 43")
 
 @cache
 def merged(
-    n: int = 150, cell: UnitCell = LYSOZYME, d_min: float = D_MIN, per_turn: int = 25, **settings: Any
+    n: int = 150,
+    cell: UnitCell = LYSOZYME,
+    d_min: float = D_MIN,
+    per_turn: int = 25,
+    groups: tuple[str, ...] = (),
+    **settings: Any,
 ) -> Merging:
-    """Return what is said of `n` crystals, of which 25 came every 3 s since `T0`."""
+    """Return what is said of `n` crystals, of which 25 came every 3 s since `T0`, of each of `groups` in turn."""
     rng = np.random.default_rng(3)
     simulator = PartialIntensities(demo_detector(), cell, d_min=d_min)
     merge = RunningMerge(cell, MergeSettings(**settings), d_min, T0)
@@ -34,7 +39,7 @@ def merged(
     for number in range(n):
         reflections = simulator.measure(simulator.excite(rng), rng, float(rng.lognormal(-0.15, 0.55)))
         crystal = IntegratedCrystal.of(Crystal(cell.A, known=cell), reflections)
-        merge.add(Integrated("run-1", number, (crystal,)))
+        merge.add(Integrated("run-1", number, (crystal,), groups[number % len(groups)] if groups else ""))
         if number % per_turn == per_turn - 1:
             now += EVERY_S
             message = merge.message(now, last=number == n - 1)

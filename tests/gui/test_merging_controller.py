@@ -29,6 +29,7 @@ class RecordingPanel:
 
     shell_clicked = Signal(int)
     moment_clicked = Signal(int)
+    group_clicked = Signal(str)
     target_wanted = Signal()
     target_edited = Signal(object)
     confirmed = Signal()
