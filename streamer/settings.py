@@ -179,11 +179,11 @@ def _table(name: str, settings: BaseModel | dict[str, Any], comments: bool) -> s
         field = fields[key]
         if comments and field.description:
             lines += textwrap.wrap(field.description, 100, initial_indent="# ", subsequent_indent="# ")
-        lines.append(f"# {key} =" if values[key] is None else f"{key} = {_inline(values[key])}")
+        lines.append(f"# {key} =" if values[key] is None else f"{key} = {inline_toml(values[key])}")
     return "\n".join([*lines, ""])
 
 
-def _inline(value: Any) -> str:
+def inline_toml(value: Any) -> str:
     """Return a value as TOML that needs no table of its own."""
     if isinstance(value, dict):
         return (

@@ -29,7 +29,6 @@ def fill_detector(draft: Draft, instances: list[Instance]) -> None:
     _address(draft, instances)
     _geometry(draft, instances)
     _energy_and_beam(draft, instances)
-    _refuse_laser_filter(draft, instances)
     corrected = [instance for instance in instances if instance.options]
     if corrected:
         _correction(draft, corrected[0])
@@ -112,24 +111,6 @@ def _energy_and_beam(draft: Draft, instances: list[Instance]) -> None:
         one = x or y
         assert one is not None
         raise SettingsError(f"{one.place}: expected override_beam_x and override_beam_y, found only {one.name}")
-
-
-def _refuse_laser_filter(draft: Draft, instances: list[Instance]) -> None:
-    for instance in instances:
-        states = []
-        for name in ("laser_1_status", "laser_4_status"):
-            state = instance.integer(name, "0 for off or 1 for on")
-            if state is not None:
-                states.append(instance.options[name])
-        wait = instance.given("laser_wait_time")
-        if states:
-            raise SettingsError(
-                f"{states[0].place}: expected None, found {states[0].text!r}: shots cannot be chosen by the laser's "
-                "state yet, and would be mixed; leave the option out to process all of them"
-            )
-        if wait is not None:
-            instance.integer("laser_wait_time", "ms")
-            draft.note("does nothing without laser_1_status or laser_4_status; it did nothing in the older tools", wait)
 
 
 def _correction(draft: Draft, instance: Instance) -> None:

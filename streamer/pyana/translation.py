@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
 import braggwatch
 from braggwatch.processing.chain_settings import SettingsError, split_name
 from braggwatch.streamer.pyana.cfg_file import CfgFile, read_cfg
@@ -19,8 +17,9 @@ from braggwatch.streamer.pyana.draft import Draft, Needed, Note, Place
 from braggwatch.streamer.pyana.instance import Instance, read_instances, refuse_unknown
 from braggwatch.streamer.pyana.job_options import read_job_options
 from braggwatch.streamer.pyana.known_options import KNOWN, sort_out
+from braggwatch.streamer.pyana.laser import fill_selection
 from braggwatch.streamer.pyana.stages import Stages
-from braggwatch.streamer.settings import Settings, override_setting, parse_settings
+from braggwatch.streamer.settings import Settings, inline_toml, override_setting, parse_settings
 
 _FAULT = re.compile(r"\[([^\]]+)\](?: (\w+)[\w.]*)?: (.*)")
 
@@ -72,7 +71,7 @@ class Translation:
                 origin = self.origins.get((table, key)) if (table, key) not in overridden else None
                 if origin is not None:
                     lines.append(f"# {_one_line(f'{origin.place} = {origin.text}')}")
-                lines.append(tomli_w.dumps({key: value}).strip())
+                lines.append(f"{key} = {inline_toml(value)}")
         return "\n".join(lines) + "\n"
 
     def _overridden(
@@ -134,6 +133,7 @@ def translate(path: Path) -> Translation:
     for instance in instances:
         sort_out(draft, instance)
     fill_detector(draft, instances)
+    fill_selection(draft, instances)
     stages = Stages(draft, device(instances))
     for instance in instances:
         stages.add(instance)

@@ -17,7 +17,6 @@ from pyana_by_hand import (
     notes,
     read,
     settings,
-    stages,
 )
 
 from braggwatch.processing.chain_settings import SettingsError
@@ -40,6 +39,7 @@ def test_darks_common_mode_gain_and_mask_go_to_the_detector(tmp_path: Path) -> N
     )  # fmt: skip
     detector = settings(tmp_path, text).detector
     assert detector.model_dump(exclude_unset=True) == {
+        "name": "CxiDs1-0|Cspad-0",
         "dark": "dark.h5:/mean",
         "noise": "stddev.npy",
         "common_mode": "median",
@@ -109,14 +109,6 @@ def test_energy_and_beam_override_the_streams(tmp_path: Path) -> None:
     text = hitfind(override_energy="9500", override_beam_x="880.5", override_beam_y="890")
     detector = settings(tmp_path, text).detector
     assert (detector.photon_energy, detector.beam_center) == (9500.0, (880.5, 890.0))
-
-
-@pytest.mark.parametrize("option", ["laser_1_status", "laser_4_status"])
-def test_to_choose_shots_by_the_laser_is_refused_rather_than_mixing_them(tmp_path: Path, option: str) -> None:
-    assert f"{option}: expected None, found '1': shots cannot be chosen by the laser's state yet" in fault(
-        tmp_path, hitfind(**{option: "1"})
-    )
-    assert stages(tmp_path, hitfind(**{option: "None"}))
 
 
 @pytest.mark.parametrize(
