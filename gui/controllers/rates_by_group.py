@@ -123,9 +123,9 @@ def reading(timeline: Timeline, sums: NDArray[np.int64], drawn: ByGroup) -> list
 def _comparison(
     timeline: Timeline, known: KnownGroups, wanted: Proportion, seen: list[str], begin: int
 ) -> Comparison | None:
-    """Compare all groups that shots belong to; with those that belong to none only where there is but one other."""
+    """Compare all groups that shots belong to; where there is but one, with the shots that belong to none."""
     proper = [name for name in known.proper if name in seen]
-    names = proper if len(proper) > 1 else [name for name in known.names if name in seen]
+    names = proper if len(proper) > 1 else [name for name in reversed(known.names) if name in seen]
     counts = {}
     for name in names:
         n, divided_by = (timeline.counts[timeline.row_of(name, row), begin:].sum() for row in (wanted.row, wanted.of))
