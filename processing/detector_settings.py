@@ -30,6 +30,12 @@ class DetectorSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="What the detector is called in the files that stages write; left out, what it calls itself.",
+    )
     geometry: Path | None = Field(
         default=None, description="CrystFEL geometry file; left out, the stream's header says where the pixels are."
     )
@@ -123,6 +129,10 @@ class DetectorSettings(BaseModel):
             if given:
                 raise ValueError(f"stage_pedestals takes the place of {', '.join(given)}: give one or the other")
         return self
+
+    def named(self, series: Series) -> Series:
+        """Return a series whose detector is called as the settings call it."""
+        return series if self.name is None else msgspec.structs.replace(series, detector=self.name)
 
     def detector(self, series: Series) -> Detector:
         """Return the detector of a series, with its masks.

@@ -30,7 +30,7 @@ class Pipeline:
 
         Raises ValueError where the geometry is incomplete or does not fit the frames.
         """
-        self.series = series
+        self.series = series = settings.named(series)
         self.detector = settings.detector(series)
         self.calibration = settings.calibration(self.detector)
         if self.calibration is not None:

@@ -61,6 +61,7 @@ def _address(draft: Draft, instances: list[Instance]) -> None:
         draft.put("source", "type", "dectris-v2")
         draft.put("source", "address", option.text, option)
     elif option is not None:
+        draft.put("detector", "name", option.text, option)
         draft.needed.append(
             Needed(
                 (("source", "address"), ("source", "paths")),

@@ -233,6 +233,7 @@ def test_the_tutorials_file_decides_on_a_stream_of_cspad_frames_as_the_older_rul
         pixels = scene.pixels
         expected = (images[hits[0]] - pixels.dark)[pixels.noise > 0]
         np.testing.assert_allclose(tiff.data[pixels.noise > 0], expected, atol=1e-3)
+        assert '"DETECTOR_ADDRESS":"CxiDs1-0|Cspad-0"' in tiff.header["imageDescription"]
     (indexed_file,) = tmp_path.glob("dumps/indexed_*.h5")
     assert dumped_frames(indexed_file) == sorted(scene.lattices)
     with h5py.File(indexed_file) as file:
@@ -243,4 +244,5 @@ def test_the_tutorials_file_decides_on_a_stream_of_cspad_frames_as_the_older_rul
     for number, expected in scene.lattices.items():
         with h5py.File(tmp_path / "integration" / f"index_20260101000000{10 * number:03d}_{number:05d}.h5") as file:
             assert misorientation(file["lattice_0/crystal"]["A"][0], expected, LYSOZYME) < 1.0
+            assert file.attrs["detector_address"] == "CxiDs1-0|Cspad-0"
     assert len(list(tmp_path.glob("integration/index_*.h5"))) == len(scene.lattices)

@@ -107,6 +107,13 @@ def test_dark_and_noise_are_subtracted_and_masked(tmp_path: Path) -> None:
     np.testing.assert_allclose(watcher.image[good], pixels()[good] - 10.0)
 
 
+def test_the_settings_say_what_the_detector_is_called() -> None:
+    header = series(detector="EIGER2")
+    for settings, name in ((None, "EIGER2"), (DetectorSettings(name="CxiDs1-0|Cspad-0"), "CxiDs1-0|Cspad-0")):
+        line = pipeline(Watcher(), settings=settings, header=header)
+        assert line.series.detector == line.process(frame(pixels())).series.detector == name
+
+
 def test_masks_of_the_header_and_of_a_file_add_up(tmp_path: Path) -> None:
     of_header, of_file = np.zeros(SHAPE, bool), np.zeros(SHAPE, np.uint8)
     of_header[2, 3], of_file[4, 5] = True, 1

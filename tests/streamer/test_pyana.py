@@ -68,6 +68,7 @@ def test_the_file_of_the_tutorial_becomes_its_chain(example: Path) -> None:
     }
     assert (found.detector.dark, found.detector.noise) == ("Ds1-r0066-avg.npy", "Ds1-r0066-stddev.npy")
     assert found.detector.ignored_panels == [5, 63]
+    assert found.detector.name == "CxiDs1-0|Cspad-0"
 
 
 def test_of_the_tutorials_file_all_that_changed_is_said_once(example: Path) -> None:
