@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-from braggwatch.processing.array_files import WHY_NO_PICKLES
 from braggwatch.processing.chain_settings import SettingsError
 from braggwatch.streamer.pyana.cfg_file import Option
+from braggwatch.streamer.pyana.correction_files import correction_file, refuse_pickles
 from braggwatch.streamer.pyana.draft import Draft, Needed
 from braggwatch.streamer.pyana.instance import Instance
 from braggwatch.streamer.pyana.known_options import CORRECTION
 
-CONVERTING = "docs/converting-pickles.md"
 COMMON_MODES = ("none", "mean", "median", "mode", "gaussian", "chebyshev")
 _FLAT = "the detector is taken for one flat panel, as the stream says; where it is not"
-_HDF5, _NPY = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
 
 
 def device(instances: list[Instance]) -> str:
@@ -116,17 +114,19 @@ def _energy_and_beam(draft: Draft, instances: list[Instance]) -> None:
 
 def _correction(draft: Draft, instance: Instance) -> None:
     dark, deviation = instance.given("dark_path"), instance.given("dark_stddev")
-    if dark is not None:
-        if deviation is None:
-            raise SettingsError(f"{dark.place}: expected dark_stddev beside it, found none")
-        draft.put("detector", "dark", _array_file(draft, instance, dark), dark)
-        draft.put("detector", "noise", _array_file(draft, instance, deviation), deviation)
+    if dark is not None and deviation is None:
+        raise SettingsError(f"{dark.place}: expected dark_stddev beside it, found none")
+    used = (dark, deviation if dark is not None else None, instance.given("gain_map_path"), instance.given("mask_path"))
+    refuse_pickles(instance, [option for option in used if option is not None])
+    if dark is not None and deviation is not None:
+        draft.put("detector", "dark", correction_file(draft, instance, dark), dark)
+        draft.put("detector", "noise", correction_file(draft, instance, deviation), deviation)
     elif deviation is not None:
         draft.note("does nothing without dark_path, and is left out; it did nothing in the older tools", deviation)
     _common_mode(draft, instance, has_dark=dark is not None)
     gain, level = instance.given("gain_map_path"), instance.given("gain_map_level")
     if gain is not None:
-        draft.put("detector", "gain_map", _array_file(draft, instance, gain), gain)
+        draft.put("detector", "gain_map", correction_file(draft, instance, gain), gain)
         if level is not None:
             number = instance.number("gain_map_level", "the factor of pixels that are 0 in the gain map")
             draft.put("detector", "gain_map_level", number, level)
@@ -138,7 +138,7 @@ def _correction(draft: Draft, instance: Instance) -> None:
         draft.note("does nothing without gain_map_path, and is left out; it did nothing in the older tools", level)
     mask = instance.given("mask_path")
     if mask is not None:
-        draft.put("detector", "mask", _array_file(draft, instance, mask), mask)
+        draft.put("detector", "mask", correction_file(draft, instance, mask), mask)
 
 
 def _common_mode(draft: Draft, instance: Instance, *, has_dark: bool) -> None:
@@ -176,33 +176,3 @@ def _later_corrections(draft: Draft, first: Instance, later: list[Instance]) -> 
             )
     if not cached:
         draft.note("makes no difference: images are corrected once for all modules", first.options["cache_image"])
-
-
-def _array_file(draft: Draft, instance: Instance, option: Option) -> str:
-    """Return the file of an image; of a pickle, what it has been converted to and lies beside it."""
-    path = instance.file(option.name)
-    assert path is not None
-    if path.suffix.lower() in (".pickle", ".pkl"):
-        for suffix in (".npy", ".h5"):
-            converted = path.with_suffix(suffix)
-            if converted.is_file():
-                draft.note(f"{WHY_NO_PICKLES}; {converted.name} beside it is taken", option)
-                return str(converted)
-        is_mask = " --mask" if option.name == "mask_path" else ""
-        raise SettingsError(
-            f"{option.place}: expected an HDF5 or .npy file, found the pickle {option.text}: {WHY_NO_PICKLES}. In the "
-            f"Python of the older tools: python convert_pickle.py{is_mask} {option.text} (the script is in "
-            f"{CONVERTING}); {path.with_suffix('.npy').name} beside it is then taken"
-        )
-    name, colon, _ = str(path).rpartition(":/")
-    file = Path(name if colon else str(path))
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(8)
-    except FileNotFoundError:
-        raise option.wrong("an HDF5 or .npy file, but there is none") from None
-    except OSError as error:
-        raise option.wrong(f"an HDF5 or .npy file that can be read ({error.strerror})") from None
-    if not start.startswith(_NPY if file.suffix.lower() == ".npy" else _HDF5):
-        raise option.wrong(f"an HDF5 or .npy file; what it is instead is not known. If it is a pickle: {CONVERTING}")
-    return str(path)

@@ -76,6 +76,27 @@ def test_a_pickle_is_refused_with_the_command_that_converts_it_until_it_is(tmp_p
     assert settings(tmp_path, text).detector.dark == "old/dark.npy"
 
 
+def test_all_pickles_that_are_not_converted_are_named_in_one_go(tmp_path: Path) -> None:
+    text = hitfind(
+        dark_path="old/dark.pickle", dark_stddev="old/dev.pickle", gain_map_path="stddev.pickle",
+        mask_path="m.pkl", gain_map_level="None",
+    )  # fmt: skip
+    assert fault(tmp_path, text) == (
+        "pyana.cfg:9: [my.mod_hitfind:hitfind] dark_path: expected an HDF5 or .npy file, found the pickle "
+        "old/dark.pickle; dark_stddev (line 10) the pickle old/dev.pickle; mask_path (line 12) the pickle m.pkl: "
+        "pickles are not read, because loading one can run any program. In the Python of the older tools: python "
+        "convert_pickle.py old/dark.pickle old/dev.pickle and python convert_pickle.py --mask m.pkl (the script is in "
+        "docs/converting-pickles.md); dark.npy, dev.npy, m.npy beside them are then taken"
+    )
+    (tmp_path / "old").mkdir()
+    make_darks(tmp_path / "old", "dark dev")
+    assert "mask_path: expected an HDF5 or .npy file, found the pickle m.pkl: pickles" in fault(tmp_path, text)
+    make_darks(tmp_path, "m")
+    detector = settings(tmp_path, text).detector
+    assert (detector.dark, detector.noise) == ("old/dark.npy", "old/dev.npy")
+    assert (detector.gain_map, detector.mask) == ("stddev.npy", "m.npy")
+
+
 def test_a_pickle_under_another_name_is_refused_as_well(tmp_path: Path) -> None:
     (tmp_path / "dark.dat").write_bytes(b"\x80\x02}q\x00U\x04DATA")
     assert (
