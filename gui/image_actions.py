@@ -28,7 +28,7 @@ def add_image_actions(menus: Actions, panel: ImagePanel) -> None:
     menus.add("Image", "auto levels", "Automatic levels", "A", panel.auto_levels)
     menus.add("Image", "fit", "The whole picture", "0", panel.fit)
     menus.add_separator("Image")
-    menus.add("Image", "copy", "Copy the picture", "Ctrl+C", panel.copy_picture)
+    menus.add("Image", "copy", "Copy the picture", "Ctrl+C", panel.export.copy)
     menus.add("Image", "save", "Save the picture …", "Ctrl+S", bar.save.trigger)
 
 

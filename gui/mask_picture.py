@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 
 from braggwatch.gui.image_assembly import Assembly
 from braggwatch.gui.image_picture import Drawing, level_for, seen_part
+from braggwatch.gui.mask_shapes import Ring, pixels_in, rectangle
+from braggwatch.processing.detector import Detector
+from braggwatch.processing.panel import Panel
 
 _SMALLEST = 64
 """Levels are binned until neither side is longer than this, pixels."""
@@ -55,6 +58,18 @@ class MaskPicture:
         colours = np.zeros(part.screen, np.uint8)
         _draw(level[part.slices], part.columns, part.rows, colours)
         return Drawing(colours, part.rectangle)
+
+
+def warm_up() -> None:
+    """Have all kernels of masks loaded or compiled, so that the first shape need not wait for them."""
+    n, vectors = _SMALLEST, ((1e-4, 0.0, 0.0), (0.0, 1e-4, 0.0))
+    left = Panel("left", 0, n, 0, 4, (0.0, 0.0, 0.1), *vectors)
+    right = Panel("right", 0, n, 4, 8, (1.1e-4 * n, 0.0, 0.1), *vectors)
+    assembly = Assembly(Detector((left, right), (8, n)))
+    picture = MaskPicture(assembly)
+    for shape in (Ring(2.0, 2.0, 0.0, 1.5), rectangle(0.0, 0.0, 3.0, 3.0)):
+        picture.update(pixels_in(shape, assembly))
+    picture.draw(0.0, 0.0, float(n), 8.0, 1.0)
 
 
 def _clip(value: float, end: int) -> int:

@@ -1,6 +1,7 @@
 """Keeps the image panel on the shot or map that is shown: pixels are unpacked in a thread, the newest shot wins."""
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -122,6 +123,10 @@ class ImageController:
         """Where the pixels lie in the picture that is shown; None where there is none."""
         shown = self._map.prepared if self._map.instead else self._shown
         return None if shown is None or shown.picture is None else shown.assembly
+
+    def run(self, job: Callable[[], object]) -> None:
+        """Have something done in the thread that unpacks."""
+        self._thread.submit(job)
 
     def beyond(self, limit: float, *, below: bool) -> Future[NDArray[np.bool_]] | None:
         """Have the pixels found that are below or above a value in what is shown; None where no values are shown."""

@@ -11,7 +11,7 @@ import braggwatch
 from braggwatch.gui import mask_wording as wording
 from braggwatch.gui.controllers.mask_editor_view import MaskEditorView, MaskState, ShownPicture
 from braggwatch.gui.mask_edit import MaskEdit
-from braggwatch.gui.mask_picture import MaskPicture
+from braggwatch.gui.mask_picture import MaskPicture, warm_up
 from braggwatch.gui.mask_shapes import Shape, extent, pixels_in
 from braggwatch.gui.monitor import Monitor
 from braggwatch.processing.array_files import load_mask
@@ -97,6 +97,7 @@ class MaskEditorController:
     def _open(self, is_open: bool) -> None:
         self._is_open = is_open
         if is_open:
+            self._image.run(warm_up)
             self.refresh()
             if self._picture is None:
                 self._view.set_message("Waiting for a picture to draw on.")

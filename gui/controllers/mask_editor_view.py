@@ -1,5 +1,6 @@
 """What the mask editor's controller asks of the editor, and of the picture that is shown."""
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -68,6 +69,9 @@ class ShownPicture(Protocol):
     @property
     def assembly(self) -> Assembly | None:
         """Where the pixels lie in the picture that is shown; None where there is none."""
+
+    def run(self, job: Callable[[], object]) -> None:
+        """Have something done in a thread beside the window's."""
 
     def beyond(self, limit: float, *, below: bool) -> Future[NDArray[np.bool_]] | None:
         """Have the pixels found that are below or above a value in what is shown; None where no values are shown."""

@@ -1,11 +1,10 @@
 """The image panel: one shot with what was found in it."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from PyQt5.QtCore import Qt, pyqtSignal
-from PyQt5.QtGui import QFont, QPixmap, QResizeEvent
-from PyQt5.QtWidgets import QApplication, QFileDialog, QLabel, QVBoxLayout, QWidget
+from PyQt5.QtGui import QResizeEvent
+from PyQt5.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from braggwatch.gui.image_layers import LAYERS, Layer, LayerKind
 from braggwatch.gui.image_levels import SCALES, Levels, LevelsFor, Scale
@@ -16,7 +15,9 @@ from braggwatch.gui.monitor import Follow
 from braggwatch.gui.panels.image_canvas import ImageCanvas
 from braggwatch.gui.panels.image_caption import Caption
 from braggwatch.gui.panels.image_colours import COLOUR_MAPS, ColourMap
+from braggwatch.gui.panels.image_export import PictureExport
 from braggwatch.gui.panels.image_histogram import LevelsPlot
+from braggwatch.gui.panels.image_sentence import Sentence
 from braggwatch.gui.panels.image_toolbar import ImageToolbar
 from braggwatch.gui.panels.mask_editor import MaskEditor
 from braggwatch.gui.panels.panel import Panel
@@ -65,10 +66,7 @@ class ImagePanel(Panel):
             "of the first pixel at 0.5 · panel · resolution in Å"
         )
         self.readout.setMinimumWidth(1)
-        self.sentence = QLabel(self.canvas)
-        self.sentence.setWordWrap(True)
-        self.sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.sentence.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.sentence = Sentence(self.canvas)
         self.mask_editor = MaskEditor(self.canvas)
         self._sheet = QWidget()
         for part in (self, self.caption, self._sheet):
@@ -86,6 +84,8 @@ class ImagePanel(Panel):
         layout.addWidget(self.plot)
         layout.addWidget(self.readout)
         self.plot.setFixedHeight(_HISTOGRAM_PX)
+        self.export = PictureExport(self._sheet)
+        self.export.trouble.connect(self.trouble)
         self._connect()
         self.set_theme(self.theme)
         self._make_room()
@@ -107,8 +107,8 @@ class ImagePanel(Panel):
         bar.scale_chosen.connect(self.set_scale)
         bar.auto.triggered.connect(self.auto_levels)
         bar.fit.triggered.connect(self.fit)
-        bar.copy.triggered.connect(self.copy_picture)
-        bar.save.triggered.connect(self._ask_where)
+        bar.copy.triggered.connect(self.export.copy)
+        bar.save.triggered.connect(lambda: self.export.ask_where(self._frame))
         canvas.levels_changed.connect(self.plot.set_levels)
         canvas.histogram_changed.connect(self.plot.set_histogram)
         self.plot.levels_dragged.connect(self._set_levels)
@@ -211,24 +211,6 @@ class ImagePanel(Panel):
         """Show the whole picture."""
         self.canvas.box.fit()
 
-    def copy_picture(self) -> None:
-        """Put the picture, as it is seen, on the clipboard."""
-        clipboard = QApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setPixmap(self.as_pixmap())
-
-    def save_picture(self, path: str | Path) -> None:
-        """Write the picture, as it is seen, into a PNG file; `trouble` says where that failed."""
-        target = Path(path)
-        if target.suffix.lower() != ".png":
-            target = target.with_name(target.name + ".png")
-        if not self.as_pixmap().save(str(target), "PNG"):
-            self.trouble.emit(f"the picture could not be written to {target}: is there such a folder, and room in it?")
-
-    def as_pixmap(self) -> QPixmap:
-        """Return the picture with caption and overlays, as it is seen."""
-        return self._sheet.grab()
-
     def set_scale(self, scale: Scale) -> None:
         """Spread the shades evenly over the levels, or more of them over the weak pixels."""
         self.canvas.scale_name = scale
@@ -258,15 +240,12 @@ class ImagePanel(Panel):
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
         super().set_theme(theme)
-        for part in (self.canvas, self.caption, self.toolbar, self.plot, self.mask_editor):
+        for part in (self.canvas, self.caption, self.toolbar, self.plot, self.mask_editor, self.sentence):
             part.set_theme(theme)
         self.setStyleSheet(f"#{self.name} {{ background: {theme.panel} }}")
         self._sheet.setStyleSheet(f".QWidget, Caption {{ background: {theme.panel} }}")
         self.readout.setStyleSheet(
             f"color: {theme.quiet}; font-size: {AXIS_PX}px; padding: 2px {SPACE}px; background: {theme.panel}"
-        )
-        self.sentence.setStyleSheet(
-            f"color: {theme.text}; background: {theme.panel}; padding: {SPACE}px; border-radius: {SPACE // 2}px"
         )
 
     def _set_colour_map(self, name: ColourMap) -> None:
@@ -286,24 +265,13 @@ class ImagePanel(Panel):
         bar, canvas = self.toolbar, self.canvas
         of_shot = canvas.layer == "image"  # what was found in a shot says nothing of a map
         has_place = of_shot or canvas.picture is not None
-        for item in (canvas.overlays.found, canvas.overlays.indexed, canvas.overlays.further):
-            item.setVisible(bar.spots.isChecked() and of_shot)
-        for item in (canvas.overlays.trial, canvas.overlays.above):
-            item.setVisible(of_shot)
-        canvas.overlays.predicted.setVisible(bar.predicted.isChecked() and of_shot)
-        canvas.overlays.centre.setVisible(bar.centre.isChecked() and has_place)
-        canvas.overlays.show_rings(bar.rings.isChecked() and has_place)
+        canvas.overlays.show(
+            spots=bar.spots.isChecked() and of_shot, predicted=bar.predicted.isChecked() and of_shot, trial=of_shot,
+            centre=bar.centre.isChecked() and has_place, rings=bar.rings.isChecked() and has_place,
+        )  # fmt: skip
         canvas.mask_shown = bar.mask.isChecked()
         canvas.redraw()
         self.caption.set_spots(self._spots, bar.predicted.isChecked())
-
-    def _ask_where(self) -> None:
-        name = "image.png" if self._frame is None else f"frame_{self._frame}.png"
-        dialog = QFileDialog(self, "Save the picture", name, "Pictures (*.png)")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.save_picture)
-        dialog.show()  # not modal: data flow on
 
     def _make_room(self) -> None:
         height = self.height()
@@ -315,15 +283,7 @@ class ImagePanel(Panel):
         self.plot.setVisible(wanted and height >= _HISTOGRAM_FROM)
 
     def _place_sentence(self) -> None:
-        self.sentence.setVisible(bool(self.sentence.text()))
-        font = QFont(self.font())
-        font.setPixelSize(13)
-        self.sentence.setFont(font)
-        area = self.canvas.rect()
-        width = min(area.width() - 2 * SPACE, 460)
-        height = self.sentence.heightForWidth(max(width, 1))
-        top = (area.height() - height) // 2 if self.canvas.picture is None else area.height() - height - SPACE
-        self.sentence.setGeometry((area.width() - width) // 2, max(top, 0), width, height)
+        self.sentence.place(below=self.canvas.picture is not None)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Leave out what there is no room for."""

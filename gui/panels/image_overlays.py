@@ -118,9 +118,14 @@ class Overlays:
         self.centre.setData(pos=np.empty((0, 2)) if centre is None else np.array([centre]))
         self._place_labels()
 
-    def show_rings(self, wanted: bool) -> None:
-        """Show the rings, or hide them."""
-        self.ring_lines.setVisible(wanted)
+    def show(self, *, spots: bool, predicted: bool, trial: bool, centre: bool, rings: bool) -> None:
+        """Show each kind, or hide it; `trial` means what the settings under trial would find."""
+        for items, wanted in (
+            ((self.found, self.indexed, self.further), spots), ((self.predicted,), predicted),
+            ((self.trial, self.above), trial), ((self.centre,), centre), ((self.ring_lines,), rings),
+        ):  # fmt: skip
+            for item in items:
+                item.setVisible(wanted)
         self._place_labels()
 
     def _place_labels(self) -> None:

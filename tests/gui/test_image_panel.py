@@ -242,18 +242,18 @@ def test_the_picture_is_saved_with_its_overlays_and_trouble_is_said(
     shown: Callable[..., Shown], tmp_path: Path, qtbot: QtBot
 ) -> None:
     _, panel, _ = shown(geometry(), shot_image(1))
-    panel.save_picture(tmp_path / "shot")
+    panel.export.save(tmp_path / "shot")
     saved = QImage(str(tmp_path / "shot.png"))
     colours = {QColor(saved.pixel(x, y)).name() for x in range(saved.width()) for y in range(saved.height())}
     assert saved.width() == 600 and DARK.indexed.lower() in colours
     with qtbot.waitSignal(panel.trouble) as said:
-        panel.save_picture(tmp_path / "no folder" / "shot.png")
+        panel.export.save(tmp_path / "no folder" / "shot.png")
     assert "could not be written" in said.args[0]
 
 
 def test_the_picture_is_copied(shown: Callable[..., Shown]) -> None:
     _, panel, _ = shown(geometry(), shot_image(1))
-    panel.copy_picture()
+    panel.export.copy()
     clipboard = QApplication.clipboard()
     assert clipboard is not None and clipboard.pixmap().width() == 600
 
