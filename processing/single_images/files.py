@@ -27,15 +27,14 @@ class SingleImageFiles:
     has another name, which begins with a dot.
     """
 
-    def __init__(self, directory: Path, basename: str, format_: Literal["tiff", "cbf", "npy"]) -> None:
-        """Say where to write, what names begin with, and in which format."""
+    def __init__(self, directory: Path, format_: Literal["tiff", "cbf", "npy"]) -> None:
+        """Say where to write, and in which format."""
         self.directory = directory
-        self._basename = basename
         self._format = format_
         if format_ == "cbf":
             byte_offsets()  # so that the first image need not wait for it
 
-    def write(self, shot: Shot) -> Path:
+    def write(self, shot: Shot, basename: str) -> Path:
         """Write a shot's image with what `describe_image` says of it, and return the file.
 
         TIFF has the description as JSON in its ``ImageDescription``, CBF in the last line of its header, an npy file in
@@ -46,7 +45,7 @@ class SingleImageFiles:
         self.directory.mkdir(parents=True, exist_ok=True)
         time = time_of(shot, datetime.now(UTC))
         description = as_json(describe_image(shot, time))
-        name = f"{self._basename}{milliseconds(time)}_{shot.number:05d}{SUFFIXES[self._format]}"
+        name = f"{basename}{milliseconds(time)}_{shot.number:05d}{SUFFIXES[self._format]}"
         path = free_path(self.directory / name)
         files: dict[Path, Callable[[IO[bytes]], object]] = {}
         if self._format == "npy":

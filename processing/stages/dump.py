@@ -29,6 +29,7 @@ from braggwatch.processing.nxmx import (
     unique_name,
 )
 from braggwatch.processing.shot import DumpedImage, Shot
+from braggwatch.processing.shot_groups import MAX_GROUPS, OTHERS
 from braggwatch.processing.single_images import SingleImageFiles
 from braggwatch.processing.single_images.description import milliseconds, time_of
 from braggwatch.processing.stages.directory import refuse_unwritable
@@ -67,6 +68,10 @@ class DumpSettings(BaseModel):
         description="Write blanks instead of hits: one, chosen at random, of this many; none: write what the stages "
         "before let pass.",
     )
+    by_group: bool = Field(
+        default=False,
+        description="Write the shots of each group ([groups]) into files of their own, which have its name in theirs.",
+    )
     images_per_file: int = Field(
         default=1000, ge=1, description="Images in an nxmx or cxi file before the next one is begun."
     )
@@ -92,9 +97,9 @@ class Dump:
     Formats other than nxmx and cxi have a file for each image (`SingleImageFiles`), which is there when the shot goes
     on. Of the others, each process writes its own files, none of which was there before: NAME, UTC time of the first
     image YYYYMMDDhhmmssmmm, _PROCESS_NUMBER.h5 or .cxi in the directory, or where the settings have no name,
-    INSTANCE_RUN_SERIES_STARTED_PROCESS_NUMBER. A file holds images of one series, one shape and one dtype. Pixels are
-    stored as they came, compressed chunk by compressed chunk, unless a stage changed them or the detector packed them
-    in another way.
+    INSTANCE_RUN_SERIES_STARTED_PROCESS_NUMBER. A file holds images of one series, one shape and one dtype, and with
+    `DumpSettings.by_group` of one group, whose name follows NAME or INSTANCE. Pixels are stored as they came,
+    compressed chunk by compressed chunk, unless a stage changed them or the detector packed them in another way.
 
     An image goes to the file at once and can be read by others after at most `DumpSettings.flush_seconds`; a process
     that is killed loses no more than that. If it was killed in the midst of a flush, the file can be opened again when
@@ -117,7 +122,10 @@ class Dump:
         self.not_written = 0
         """Shots that could not be written since the dump was made."""
         self._provenance = dict(provenance)
-        self._writer: NXmxWriter | None = None
+        self._writers: dict[str, NXmxWriter] = {}
+        """The file that grows, of each group; of all shots under the empty name without `by_group`."""
+        self._groups: set[str] = set()
+        """Those that have files of their own."""
         self._unclosed: list[NXmxWriter] = []
         """Files that could not be closed when the disk was full."""
         self._series = ""
@@ -126,8 +134,7 @@ class Dump:
         self._retry_at = 0.0
         self._single: SingleImageFiles | None = None
         if settings.format != "nxmx" and settings.format != "cxi":
-            basename = settings.name or f"{safe_file_name(instance)}_"
-            self._single = SingleImageFiles(settings.directory, basename, settings.format)
+            self._single = SingleImageFiles(settings.directory, settings.format)
         self._sample = None if settings.one_blank_in is None else OneIn(settings.one_blank_in)
         # The flush of a stream that has fallen silent comes from a timer's thread.
         self._lock = threading.Lock()
@@ -171,7 +178,9 @@ class Dump:
         """Write the shot; return the file and the image's index in it."""
         if self._single is not None:
             self._refuse_full_disk()
-            return self._single.write(shot), 0
+            name = self.settings.name or f"{safe_file_name(self.instance)}_"
+            group = group_in_file_name(self._group_of(shot))
+            return self._single.write(shot, f"{name}{group}_" if group else name), 0
         chunk, dtype = _packed(shot)
         writer = self._writer_for(shot, dtype)
         entry = writer.append(shot, chunk)
@@ -212,25 +221,36 @@ class Dump:
         if shot.series.key != self._series:
             self._close()
             self._begin(shot.series)
-        writer = self._writer
+        group = self._group_of(shot)
+        writer = self._writers.get(group)
         if writer is not None and (
             writer.n_images >= self.settings.images_per_file
             or writer.dtype != dtype
             or writer.shape != shot.detector.shape
         ):
-            self._close()
+            self._close_file(group)
             writer = None
         if writer is None:
-            writer = self._writer = self._new_file(shot, dtype)
+            writer = self._writers[group] = self._new_file(shot, dtype, group)
         return writer
 
-    def _new_file(self, shot: Shot, dtype: np.dtype[Any]) -> NXmxWriter:
+    def _group_of(self, shot: Shot) -> str:
+        """Return under which name a shot's files are kept; those of further groups are one, as files stay open."""
+        if not self.settings.by_group or not shot.group:
+            return ""
+        if shot.group not in self._groups:
+            if len(self._groups) >= MAX_GROUPS:
+                return OTHERS
+            self._groups.add(shot.group)
+        return shot.group
+
+    def _new_file(self, shot: Shot, dtype: np.dtype[Any], group: str) -> NXmxWriter:
         # A file that the disk has no room for costs a descriptor until there is: better not begun.
         self._refuse_full_disk()
         self._close_unclosed()
         is_cxi = self.settings.format == "cxi"
         path = self.settings.directory / unique_name(
-            self._name_parts(shot), self._file_number, ".cxi" if is_cxi else ".h5"
+            self._name_parts(shot, group_in_file_name(group)), self._file_number, ".cxi" if is_cxi else ".h5"
         )
         self._file_number += 1
         return NXmxWriter(
@@ -243,13 +263,14 @@ class Dump:
             cxi=is_cxi,
         )
 
-    def _name_parts(self, shot: Shot) -> Sequence[str]:
+    def _name_parts(self, shot: Shot, group: str) -> Sequence[str]:
         """Return what the name of a file begins with whose first image is that of `shot`."""
         if self.settings.name is not None:
-            return [f"{self.settings.name}{milliseconds(time_of(shot, datetime.now(UTC)))}"]
+            time = milliseconds(time_of(shot, datetime.now(UTC)))
+            return [f"{self.settings.name}{group}_{time}" if group else f"{self.settings.name}{time}"]
         series = shot.series
         run = safe_file_name(series.name) if series.name else ""
-        return [safe_file_name(self.instance), run, f"{series.number:04d}", self._started]
+        return [safe_file_name(self.instance), group, run, f"{series.number:04d}", self._started]
 
     def _refuse_full_disk(self) -> None:
         directory = self.settings.directory
@@ -273,10 +294,10 @@ class Dump:
     def _flush_late(self) -> None:
         with self._lock:
             self._timer = None
-            if self._writer is None:
-                return
             try:
-                self._writer.flush()
+                for writer in self._writers.values():
+                    if writer.n_flushed < writer.n_images:
+                        writer.flush()
             except OSError as error:
                 self._pause(error)
 
@@ -284,15 +305,18 @@ class Dump:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._writer is None:
+        for group in list(self._writers):
+            self._close_file(group)
+
+    def _close_file(self, group: str) -> None:
+        writer = self._writers.pop(group, None)
+        if writer is None:
             return
         try:
-            self._writer.close()
+            writer.close()
         except OSError as error:
-            self._unclosed.append(self._writer)
-            self._writer = None
+            self._unclosed.append(writer)
             self._pause(error)
-        self._writer = None
 
     def _pause(self, error: OSError) -> None:
         reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
@@ -302,6 +326,11 @@ class Dump:
             self.paused_because = because
         self._retry_at = monotonic() + _RETRY_SECONDS
         self._close()
+
+
+def group_in_file_name(group: str) -> str:
+    """Return a group's name as part of a file's; empty for none. Those of numbers stay apart: from, below."""
+    return safe_file_name(group.replace("≥", "from").replace("<", "below")) if group else ""
 
 
 def _packed(shot: Shot) -> tuple[Any, np.dtype[Any]]:

@@ -188,6 +188,68 @@ def test_of_a_detector_without_a_clock_the_time_of_writing_counts(tmp_path: Path
     assert before - timedelta(milliseconds=1) <= when <= datetime.now(UTC)
 
 
+def groups_of(path: Path) -> list[str]:
+    with h5py.File(path, "r") as file:
+        return [name.decode() for name in file["entry/frames/group"]]
+
+
+def test_groups_have_files_of_their_own_where_that_is_wanted(tmp_path: Path) -> None:
+    groups = ["pumped", "dark", "delay ≥ 0", "delay < 0", "", "../up"]
+    dump = make(tmp_path, by_group=True, images_per_file=5)
+    for number in range(60):
+        dump.event(shot(number, group=groups[number % 6]))
+    dump.end()
+    found = {path: groups_of(path) for path in tmp_path.iterdir()}
+    assert sorted(n for path in found for n in numbers(path)) == list(range(60))
+    assert all(len(set(names)) == 1 and len(names) == 5 for names in found.values())
+    parts = {names[0]: path.name.split("_lyso_0007")[0] for path, names in found.items()}
+    assert parts == {
+        "pumped": "hit_pumped", "dark": "hit_dark", "delay ≥ 0": "hit_delay_from_0", "delay < 0": "hit_delay_below_0",
+        "": "hit", "../up": "hit__up",
+    }  # fmt: skip
+
+
+def test_without_that_wish_one_file_holds_all_groups(tmp_path: Path) -> None:
+    dump = make(tmp_path)
+    for number in range(6):
+        dump.event(shot(number, group=["pumped", "dark"][number % 2]))
+    dump.end()
+    [path] = tmp_path.iterdir()
+    assert groups_of(path) == ["pumped", "dark"] * 3
+
+
+def test_no_more_files_are_open_than_there_may_be_groups(tmp_path: Path) -> None:
+    dump = make(tmp_path, by_group=True, name="hit-")
+    for number in range(100):
+        dump.event(shot(number, group=f"delay {number % 50}"))
+    dump.end()
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert len(files) == 17
+    assert re.fullmatch(r"hit-delay_0_\d{17}_.*_00000\.h5", files[0])
+    [others] = tmp_path.glob("hit-others_*")
+    assert set(groups_of(others)) == {f"delay {n}" for n in range(16, 50)}
+
+
+def test_single_images_have_the_group_in_their_name_too(tmp_path: Path) -> None:
+    dump = make(tmp_path, by_group=True, format="npy")
+    dump.event(shot(1, group="pumped"))
+    dump.event(shot(2))
+    assert sorted(re.sub(r"\d{17}", "T", path.name) for path in tmp_path.glob("*.npy")) == [
+        "hit_T_00002.npy", "hit_pumped_T_00001.npy",
+    ]  # fmt: skip
+
+
+def test_files_of_all_groups_are_flushed_in_time(tmp_path: Path) -> None:
+    dump = make(tmp_path, by_group=True, flush_seconds=0.05)
+    dump.event(shot(1, group="pumped"))
+    dump.event(shot(2, group="dark"))
+    deadline = time.monotonic() + 10
+    while sorted(n for path in tmp_path.iterdir() for n in numbers(path)) != [1, 2]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    dump.end()
+
+
 def test_no_file_is_made_for_a_series_without_hits(tmp_path: Path) -> None:
     dump = make(tmp_path / "dumps")
     dump.end()

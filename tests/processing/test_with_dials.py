@@ -215,7 +215,7 @@ def test_dxtbx_reads_single_images_in_cbf(tmp_path: Path, name: str) -> None:
     image[1, 2] = 2**32 - 1
     frame = Frame(series="s", number=5, payload=b"", shape=shape, dtype="uint32", encoding=Encoding())
     shot = Shot(series, frame, image, Detector.from_series(series))
-    path = SingleImageFiles(tmp_path, "hit-", "cbf").write(shot)
+    path = SingleImageFiles(tmp_path, "cbf").write(shot, "hit-")
     python = Path(shutil.which("dials.show") or "").read_text().splitlines()[0].removeprefix("#!").split()
     result = subprocess.run([*python, "-c", READS_CBF, str(path)], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
