@@ -5,7 +5,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 
 from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.image_files.cbf_header import not_measured, read_mini_cbf
+from braggwatch.processing.image_files.description import (
+    bad_pixels,
+    find_description,
+    series_fields,
+    time_of_exposure,
+)
 from braggwatch.processing.image_files.error import MAX_IMAGE_BYTES, ImageFileError
 
+_CBF_TEXT = "_array_data.header_contents"
 _OPENERS = {".bz2": bz2.BZ2File, ".gz": gzip.GzipFile}
 
 
@@ -29,11 +36,15 @@ class SingleImages:
         self._paths = paths
         self._key = key
         self._first, header = read_image(paths[0])
-        fields = read_mini_cbf(header)
+        text, self._description = str(header.get(_CBF_TEXT, "")), find_description(paths[0], header)
+        fields = series_fields(self._description, self._first.dtype) if self._description else {}
+        fields |= {name: value for name, value in read_mini_cbf(text).items() if value not in (None, "")}
         # Pixels between modules and dead ones are negative in the integer images of counting detectors.
-        unmeasured = not_measured(header)
+        unmeasured = not_measured(text)
         bad = self._first < 0 if unmeasured is None else self._first == unmeasured
-        mask = bad if self._first.dtype.kind == "i" else None
+        mask = bad if self._first.dtype.kind == "i" and (text or not self._description) else None
+        if mask is None:
+            mask = bad_pixels(self._description, self._first)
         self._series = Series(
             key=key,
             number=number,
@@ -56,7 +67,10 @@ class SingleImages:
     def frame(self, index: int) -> Frame:
         """Read one image."""
         path = self._paths[index]
-        image = self._first if index == 0 else read_image(path)[0]
+        image, description = self._first, self._description
+        if index:
+            image, header = read_image(path)
+            description = find_description(path, header)
         if image.shape != self._series.shape or image.dtype.name != self._series.dtype:
             raise ImageFileError(
                 f"{path}: the image is {image.shape} {image.dtype}, "
@@ -69,6 +83,7 @@ class SingleImages:
             shape=image.shape,
             dtype=image.dtype.name,
             encoding=Encoding("none"),
+            timestamp=time_of_exposure(description),
             values={"file": path.name},
         )
 
@@ -76,8 +91,8 @@ class SingleImages:
         """Nothing stays open."""
 
 
-def read_image(path: Path) -> tuple[NDArray[Any], str]:
-    """Return the image ``(ss, fs)`` of a file, in the machine's byte order, and its header as text.
+def read_image(path: Path) -> tuple[NDArray[Any], Mapping[str, Any]]:
+    """Return the image ``(ss, fs)`` of a file, in the machine's byte order, and its header as fabio has it.
 
     Raises ImageFileError for a file that is missing, too large, damaged, or in no known format.
     """
@@ -98,7 +113,7 @@ def read_image(path: Path) -> tuple[NDArray[Any], str]:
         raise ImageFileError(f"{path}: expected one image of integers or floats, found {image.shape} {image.dtype}")
     if not image.dtype.isnative:
         image = image.astype(image.dtype.newbyteorder("="))
-    return image, str(opened.header.get("_array_data.header_contents", ""))
+    return image, opened.header
 
 
 def _content(path: Path) -> bytes:

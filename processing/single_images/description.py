@@ -37,13 +37,15 @@ def describe_image(shot: Shot, time: datetime) -> dict[str, Any]:
     column in the array, and those behind its last. The beam's place is in mm from the array's first corner along fs
     (``X``) and ss (``Y``), as far as one number can say it: on the plane of the first panel. ``SATURATED_VALUE`` is the
     highest valid value, ``MIN_TRUSTED_VALUE`` the lowest. ``SEQUENCE_NUMBER`` is the frame's number in its series.
+    New are ``SERIES``, the key of the series; ``BAD_VALUES``, which the detector gives to bad pixels; and where pixels
+    are not square, ``PIXEL_SIZE_SS``, their height.
     """
     series, detector = shot.series, shot.detector
     first = detector.panels[0]
     distance, (center_fs, center_ss) = nominal_placement(first)
     size_fs, size_ss = float(np.linalg.norm(first.fs)), float(np.linalg.norm(first.ss))
     saturated = saturation_value(series, detector, shot.image.dtype)
-    return {
+    description = {
         "ACTIVE_AREAS": [
             edge for panel in detector.panels for edge in (panel.ss_start, panel.fs_start, panel.ss_stop, panel.fs_stop)
         ],
@@ -61,7 +63,11 @@ def describe_image(shot: Shot, time: datetime) -> dict[str, Any]:
         "SEQUENCE_NUMBER": shot.number,
         "WAVELENGTH": None if detector.beam is None else detector.beam.wavelength,
         "SERIES": series.key,
+        "BAD_VALUES": [float(value) for value in detector.flag_values if math.isfinite(value)],
     }
+    if abs(size_fs - size_ss) > 1e-9 * size_fs:
+        description["PIXEL_SIZE_SS"] = _rounded(size_ss * _MM)
+    return description
 
 
 def as_json(description: dict[str, Any]) -> str:

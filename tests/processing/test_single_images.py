@@ -209,6 +209,7 @@ def test_what_the_older_tools_kept_stands_beside_the_pixels(tmp_path: Path, form
         "SEQUENCE_NUMBER": 12,
         "WAVELENGTH": seen.detector.beam.wavelength,
         "SERIES": "20261122-1",
+        "BAD_VALUES": [],
     }
 
 
@@ -253,6 +254,68 @@ def test_a_cbf_tells_other_programs_the_geometry(tmp_path: Path) -> None:
     assert (series.detector, series.serial_number) == ("EIGER2", "E-01")
     assert (series.sensor_material, series.sensor_thickness) == ("Si", 450e-6)
     assert (series.count_time, series.frame_time) == (0.0099, 0.01)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_dumped_image_tells_geometry_and_time_when_it_is_read_again(tmp_path: Path, format_: str, dtype: str) -> None:
+    detector = Detector.single_panel(
+        SHAPE, pixel_size=(75e-6, 80e-6), distance=0.15, beam_center=(27.5, 20.25), photon_energy=12398.42,
+        max_adu=60_000.0,
+    )  # fmt: skip
+    image = np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE).astype(dtype)
+    for number in range(2):
+        path = written(tmp_path, format_, shot(image, number=number, detector=detector, when=WHEN + number))
+    (images,) = open_image_files([f"{tmp_path}/*.{format_}"])
+    assert images.series.detector == "EIGER2"
+    # the highest valid value, in a CBF as other programs read it there; rounded in a float
+    assert images.series.saturation_value in (59_999, 60_000)
+    again = Detector.from_series(images.series)
+    assert again.distance == pytest.approx(0.15, abs=1e-9)
+    np.testing.assert_allclose(again.panels[0].corner, detector.panels[0].corner, rtol=1e-6)
+    np.testing.assert_allclose(again.panels[0].ss, detector.panels[0].ss, rtol=1e-9)
+    assert again.beam is not None and again.beam.photon_energy == pytest.approx(12398.42, rel=1e-6)
+    for number, frame in enumerate(images):
+        assert frame.timestamp == pytest.approx(WHEN + number, abs=1e-3)
+    assert path.is_file() and not again.mask.any()
+
+
+@pytest.mark.parametrize("format_", ["tiff", "npy"])
+def test_pixels_that_the_detector_had_marked_are_masked_when_they_are_read_again(tmp_path: Path, format_: str) -> None:
+    series = Series(
+        key="k", number=1, shape=SHAPE, dtype="uint16", distance=0.1, beam_center=(1, 1), pixel_size=(75e-6, 75e-6)
+    )
+    image = pixels()
+    written(tmp_path, format_, shot(image, detector=Detector.from_series(series)))
+    (images,) = open_image_files([f"{tmp_path}/*.{format_}"])
+    assert images.series.mask is not None
+    assert np.argwhere(images.series.mask).tolist() == [[0, 1], [0, 2]]
+
+
+@pytest.mark.parametrize("format_", ["tiff", "npy"])
+def test_pixels_below_zero_are_not_masked_when_they_are_read_again(tmp_path: Path, format_: str) -> None:
+    written(tmp_path, format_, shot(np.full(SHAPE, -3, np.int32)))
+    (images,) = open_image_files([f"{tmp_path}/*.{format_}"])
+    assert images.series.mask is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[]", "null", "{}", '{"ACTIVE_AREAS":null}', "[" * 100_000,
+        '{"ACTIVE_AREAS":[0,0,1,1],"DISTANCE":9' + " " * (1 << 20) + "}",
+        '{"ACTIVE_AREAS":[],"DISTANCE":"near","WAVELENGTH":-1,"PIXEL_SIZE":NaN,"TIMESTAMP":7,"BAD_VALUES":[[]]}',
+        '{"ACTIVE_AREAS":[0,0,40,56],"BEAM_CENTER_X":true,"BEAM_CENTER_Y":1e400,"PIXEL_SIZE":1,"DISTANCE":Infinity}',
+    ],
+    ids=range(10),
+)  # fmt: skip
+def test_what_is_no_description_tells_nothing(tmp_path: Path, text: str) -> None:
+    np.save(tmp_path / "a.npy", pixels())
+    (tmp_path / "a.json").write_text(text)
+    (images,) = open_image_files([tmp_path / "a.npy"])
+    series = images.series
+    assert (series.distance, series.beam_center, series.photon_energy, series.mask) == (None, None, None, None)
+    assert images.frame(0).timestamp is None
 
 
 def test_of_corrected_pixels_in_a_cbf_those_below_zero_are_not_masked_when_it_is_read(tmp_path: Path) -> None:
