@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -38,6 +39,9 @@ from braggwatch.streamer.running_merge import RunningMerge
 from braggwatch.streamer.settings import Settings, parse_settings
 from braggwatch.streamer.terminal import save_picture
 from braggwatch.streamer.terminal_screen import View
+
+if TYPE_CHECKING:
+    from braggwatch.gui.panels.image import ImagePanel
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 POOL = Path("stills.h5")
@@ -156,6 +160,7 @@ def take_window(address: str, n_frames: int) -> None:
     from braggwatch.gui.application import make_application
     from braggwatch.gui.composition import Composition
     from braggwatch.gui.link import Link
+    from braggwatch.gui.panels.image import ImagePanel
     from braggwatch.gui.panels.tuning import TuningPanel
     from braggwatch.gui.presets import PRESETS
     from braggwatch.gui.theme import THEMES
@@ -199,8 +204,26 @@ def take_window(address: str, n_frames: int) -> None:
                 dock.resize(*PANELS.get(panel.name, PANEL))
                 wait(SETTLE_S)
                 save(panel, f"panel-{panel.name.replace('_', '-')}-{theme.name}")
+                if isinstance(panel, ImagePanel):
+                    take_mask_editor(panel, theme.name, wait)
                 dock.setFloating(False)
         window.close()
+
+
+def take_mask_editor(panel: "ImagePanel", theme: str, wait: Callable[[float], None]) -> None:
+    """Save the mask editor with a beam stop, its holder and a bad corner masked; the mask is thrown away."""
+    from braggwatch.gui.mask_shapes import Polygon, Ring
+
+    x, y = panel.mask_editor.pen.beam or (0.0, 0.0)
+    holder = np.array([(x - 12, y), (x + 12, y), (x + 60, 3000), (x + 20, 3000)])
+    panel.toolbar.edit_mask.setChecked(True)
+    wait(SETTLE_S)
+    for shape in (Ring(x, y, 0.0, 90.0), Polygon(holder), Ring(0.0, 0.0, 0.0, 400.0), Ring(x, y, 640.0, 680.0)):
+        panel.mask_editor.shape_drawn.emit(shape, True)
+    wait(SETTLE_S)
+    save(panel, f"panel-mask-editor-{theme}")
+    panel.mask_editor.discard_wanted.emit()
+    panel.toolbar.edit_mask.setChecked(False)
 
 
 def save(widget: object, name: str) -> None:

@@ -162,10 +162,11 @@ class MaskEditorController:
             self._show_whole(wording.changed(n, add=True))
 
     def _load(self, path: str) -> None:
-        if (edit := self._edit) is None:
+        if (edit := self._edit) is None or self._picture is None:
             return
+        panels = [panel.slices for panel in self._picture.assembly.detector.panels]
         try:
-            mask = load_mask(path, edit.shape)
+            mask = load_mask(path, edit.shape, panels=panels)
             edit.replace(mask, f"load {Path(path).name}")
         except (ValueError, OSError, MemoryError, RuntimeError) as error:
             self._view.set_message(wording.sentence(f"this mask cannot be loaded: {error}"))
