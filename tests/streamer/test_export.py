@@ -30,7 +30,7 @@ from braggwatch.processing.stages.integrate import Integrate, IntegrateSettings
 from braggwatch.processing.stages.results import Results, ResultsSettings
 from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer.cli import main, make_app
-from braggwatch.streamer.export import dump_files, look_through
+from braggwatch.streamer.dumps import dump_files, look_through
 
 assert hdf5plugin  # importing it registers the filters
 
@@ -47,8 +47,15 @@ class Run:
     detector: Detector
 
 
-def process(folder: Path, numbers: Sequence[int], detector: Detector | None = None, *, integrate: bool = True) -> Run:
-    """Run stills of lysozyme through a chain that ends in dumps of 8 images each."""
+def process(
+    folder: Path,
+    numbers: Sequence[int],
+    detector: Detector | None = None,
+    *,
+    integrate: bool = True,
+    groups: Sequence[str] = ("",),
+) -> Run:
+    """Run stills of lysozyme, of each group in turn, through a chain that ends in dumps of 8 images each."""
     simulator = demo_simulator()
     detector = detector or simulator.detector
     series = Series(key="s", number=1, dtype="uint16")
@@ -64,7 +71,7 @@ def process(folder: Path, numbers: Sequence[int], detector: Detector | None = No
     for number in numbers:
         image, _ = simulator.simulate(300 + number)
         frame = Frame(series="s", number=number, payload=b"", shape=image.shape, dtype="uint16", encoding=Encoding())
-        shot = Shot(series, frame, image, detector)
+        shot = Shot(series, frame, image, detector, group=groups[number % len(groups)])
         chain.event(shot)
         if shot.dumped:
             shots.append(shot)
@@ -310,6 +317,29 @@ def test_of_a_folder_dumps_of_both_kinds_are_taken_and_other_files_are_not(run: 
     assert len(list(tmp_path.iterdir())) == 6
     assert sorted(dump_files([tmp_path])) == dumps
     assert look_through(dumps).n_images == 6
+
+
+def test_corrections_in_a_file_of_results_are_those_that_refinement_left(run: Run, tmp_path: Path) -> None:
+    results = Results(ResultsSettings(directory=tmp_path), instance="index", provenance=PROVENANCE)
+    results.begin(run.shots[0].series, run.shots[0].detector)
+    for shot in run.shots:
+        results.event(shot)
+    paths = sorted(tmp_path.iterdir(), key=lambda path: path.name.rpartition("_")[2])
+    assert len(paths) == len(run.shots)
+    for path, shot in zip(paths, run.shots, strict=True):
+        with h5py.File(path) as file:
+            assert file["image"]["frame_number"][0] == shot.number
+            crystal, spots = file["lattice_0/crystal"][0], file["lattice_0/indexed_spots"][:]
+            reflections = file["lattice_0/reflections"][:]
+        corrections = np.stack([spots["correction_fs"], spots["correction_ss"]], axis=1)
+        assert np.sqrt(np.mean(corrections**2) * 2) == pytest.approx(crystal["rmsd_px"], rel=0.05)
+        places = {tuple(r["hkl"].tolist()): (r["fs"], r["ss"]) for r in reflections}
+        predicted = {tuple(hkl): np.array(place) for hkl, place in zip(
+            spots["hkl"].tolist(), np.stack([spots["fs"], spots["ss"]], axis=1) - corrections, strict=True
+        )}  # fmt: skip
+        both = places.keys() & predicted.keys()
+        assert len(both) > 0.9 * len(spots)
+        assert all(np.abs(predicted[hkl] - places[hkl]).max() < 1e-3 for hkl in both)
 
 
 def test_what_is_no_dump_is_refused_by_name(
