@@ -2,6 +2,7 @@
 
 import tomllib
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -100,6 +101,16 @@ class DumpedShots(Closing):
         """Return how many images there are by now."""
         self._numbers.refresh()
         return len(self._numbers)
+
+    def groups(self) -> Counter[str]:
+        """Return how many images each group of shots has by now; those that are in none are left out."""
+        n = len(self)
+        column = self._columns.get("group")
+        if column is None:
+            return Counter()
+        column.refresh()
+        named = Counter(column[:n].tolist())
+        return Counter({bytes(name).decode(errors="replace"): count for name, count in named.items() if name})
 
     def d_min(self) -> float | None:
         """Return how far reflections were integrated, Angstrom; None where there are none. Reads 4 bytes of each."""

@@ -2,77 +2,24 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from braggwatch.processing.crystfel_geometry_text import DUMP, geometry_text
+from braggwatch.processing.crystfel_geometry_text import geometry_text
 from braggwatch.processing.crystfel_stream import StreamWriter
 from braggwatch.processing.cxi import CXI, CxiWriter
-from braggwatch.processing.detector import Detector
 from braggwatch.processing.dials_files import DialsWriter
-from braggwatch.processing.dumped_shots import DumpedShot, DumpedShots
-from braggwatch.processing.merge_statistics import MergeStatistics
-from braggwatch.processing.merging import Merger
-from braggwatch.processing.merging_sums import Scaling
-from braggwatch.processing.mtz import MeanCell, UnmergedMtz
-from braggwatch.processing.nxmx import is_dump_name, order_written
-from braggwatch.processing.result_files import is_result_file
-from braggwatch.processing.unit_cell import UnitCell
+from braggwatch.processing.mtz import UnmergedMtz
+from braggwatch.streamer.dumps import NOT_GROUPED, Dumps, Progress
+from braggwatch.streamer.merged_export import MergedFile, MergeOptions, told_apart, write_merged
 
 Format = Literal["stream", "mtz", "merged", "dials", "cxi", "geom"]
-Weighting = Literal["mean", "partiality"]
-Progress = Callable[[int], None]
-"""Is told how many images are done."""
-
-
-@dataclass(frozen=True)
-class Dumps:
-    """Dumps that go into one file, looked through once."""
-
-    paths: tuple[Path, ...]
-    n_images: int
-    detector: Detector
-    """Of the first; panels and distance of all others are the same."""
-    gain: float
-    cell: UnitCell | None
-    """The first that any of them names."""
-    has_reflections: bool
-
-    def geometry(self) -> str:
-        """Return the text of a CrystFEL geometry file for these dumps."""
-        return geometry_text(self.detector, file=DUMP, adu_per_photon=self.gain)
-
-    def d_min(self) -> float | None:
-        """Return how far reflections were integrated, Angstrom; None where there are none."""
-        limits = []
-        for path in self.paths:
-            with DumpedShots(path) as dump:
-                limits.append(dump.d_min())
-        return min((limit for limit in limits if limit is not None), default=None)
-
-    def shots(self, progress: Progress) -> Iterator[tuple[DumpedShots, DumpedShot]]:
-        """Give the images of one file after the other, each with its file."""
-        n = 0
-        for path in self.paths:
-            with DumpedShots(path) as dump:
-                for shot in dump.shots():
-                    yield dump, shot
-                    n += 1
-                    progress(n)
-
-
-@dataclass(frozen=True)
-class MergeOptions:
-    """How reflections are merged; what each means is told in `Merger`."""
-
-    d_min: float | None = None
-    """Angstrom; None: as far as reflections were integrated."""
-    n_shells: int = 10
-    scaling: Scaling = "scale"
-    weighting: Weighting = "mean"
+SPLIT = ".split"
+"""Ending of the list by which partialator tells the groups of a stream apart."""
 
 
 @dataclass(frozen=True)
@@ -83,58 +30,9 @@ class Exported:
     n_images: int
     n_crystals: int = 0
     n_reflections: int = 0
-    """Reflections in the file."""
-    statistics: MergeStatistics | None = None
-    """Of merged reflections."""
-
-
-def dump_files(given: Sequence[Path]) -> list[Path]:
-    """Return the files that are meant: of a folder, all dumps in it, in the order in which they were begun.
-
-    Those are all ``.h5`` but files of the stage `results`, and those ``.cxi`` that have the name of a dump. A file that
-    is given twice counts once. Raises ValueError where there is none.
-    """
-    files: dict[Path, None] = {}
-    for path in given:
-        found = sorted(_dumps_in(path), key=order_written) if path.is_dir() else [path]
-        if not found:
-            raise ValueError(f"{path}: expected a folder with dumps, found no .h5 file in it, and no .cxi dump")
-        files.update(dict.fromkeys(file.absolute() for file in found))
-    if not files:
-        raise ValueError("expected dumps: files that the stage dump has written, or folders of them; found none")
-    return list(files)
-
-
-def _dumps_in(folder: Path) -> Iterator[Path]:
-    yield from (path for path in folder.glob("*.h5") if is_dump_name(path) or not is_result_file(path))
-    yield from (path for path in folder.glob("*.cxi") if is_dump_name(path))
-
-
-def look_through(paths: Sequence[Path]) -> Dumps:
-    """Open each file once and return what they have in common.
-
-    Raises ImageFileError for what is no dump, ValueError where they are of different geometries.
-    """
-    n_images, cell, has_reflections = 0, None, False
-    first: tuple[Path, Detector, str, float] | None = None
-    for path in paths:
-        with DumpedShots(path) as dump:
-            if not len(dump):
-                continue  # just begun: it does not even know its beam
-            n_images += len(dump)
-            cell = cell or dump.cell
-            has_reflections = has_reflections or dump.has_reflections
-            text = geometry_text(dump.detector, file=DUMP, adu_per_photon=dump.gain)
-            if first is None:
-                first = path, dump.detector, text, dump.gain
-            elif text != first[2]:
-                raise ValueError(
-                    f"{first[0]} and {path} are of different geometries (panels, distance or gain), and one file holds "
-                    "one: export them one by one"
-                )
-    if first is None:
-        raise ValueError(f"there are no images in {', '.join(map(str, paths[:3]))}{' …' if len(paths) > 3 else ''} yet")
-    return Dumps(tuple(paths), n_images, first[1], first[3], cell, has_reflections)
+    """Reflections in the files."""
+    merged: tuple[MergedFile, ...] = ()
+    """Where reflections were merged: what is in each of `files`."""
 
 
 def export(
@@ -142,6 +40,7 @@ def export(
     output: Path,
     kind: Format,
     *,
+    by_group: bool = False,
     force: bool = False,
     command: str = "",
     merging: MergeOptions | None = None,
@@ -149,28 +48,30 @@ def export(
 ) -> Exported:
     """Write `output`; a CXI file gets its geometry beside it, as ``.geom``, and a DIALS ``.expt`` its ``.refl``.
 
-    What is there already is only replaced with `force`, and only once the new file is whole. Raises ValueError where
-    it is there, where the dumps lack what the format needs, and OSError where it cannot be written.
+    `by_group`: instead of one merged file one for each group of shots, with its name before the ending; a stream gets
+    beside it, as ``.split``, the list by which CrystFEL tells the groups apart. What is there already is only replaced
+    with `force`, and only once the new file is whole. Raises ValueError where it is there, where the dumps lack what
+    the format needs, and OSError where it cannot be written.
     """
-    beside = {"cxi": ".geom", "dials": ".refl"}
-    files = [output, output.with_suffix(beside[kind])] if kind in beside else [output]
+    _check(dumps, kind, by_group)
+    files = _files(dumps, output, kind, by_group)
     if len(set(files)) < len(files):
         raise ValueError(f"{output}: {files[1].suffix} is the file beside it; give the first one another ending")
     _refuse_to_overwrite(files, dumps.paths, force)
-    if kind in ("stream", "mtz", "merged", "dials") and not dumps.has_reflections:
-        raise ValueError(
-            f"the dumps hold no integrated reflections, which {_MADE_OF_REFLECTIONS[kind]} is made of: put the stage "
-            'integrate behind index and before the dump, as in stages = ["hitfind", "index", "integrate", '
-            '"dump:indexed"], and process the run again'
-        )
-    statistics = None
+    merged: list[MergedFile] = []
     with _in_place(files) as parts:
         if kind == "stream":
-            done = _stream(dumps, parts[0], command, progress)
+            done = _stream(dumps, parts[0], command, progress, parts[1] if by_group else None)
         elif kind == "mtz":
             done = _mtz(dumps, parts[0], progress)
         elif kind == "merged":
-            statistics, done = _merged(dumps, parts[0], merging or MergeOptions(), progress)
+            names = told_apart(dumps.groups) if by_group else [dumps.group]
+            everything = replace(dumps, group="")
+            n_images, merged = write_merged(
+                everything, dict(zip(names, parts, strict=True)), merging or MergeOptions(), progress
+            )
+            n_crystals = sum(one.statistics.n_crystals for one in merged)
+            done = n_images, n_crystals, sum(one.n_reflections for one in merged)
         elif kind == "dials":
             done = _dials(dumps, parts[0], parts[1], progress)
         elif kind == "cxi":
@@ -179,7 +80,47 @@ def export(
         else:
             done = dumps.n_images, 0, 0
             parts[0].write_text(dumps.geometry(), encoding="utf-8")
-    return Exported(tuple(files), *done, statistics)
+    place = dict(zip(parts, files, strict=True))
+    merged = [replace(one, path=place[one.path]) for one in merged]
+    return Exported(tuple(one.path for one in merged) or tuple(files), *done, tuple(merged))
+
+
+def _check(dumps: Dumps, kind: Format, by_group: bool) -> None:
+    if by_group and kind not in ("merged", "stream"):
+        raise ValueError("--by-group is for merged files and streams; other formats take one group with --group NAME")
+    if by_group and dumps.group:
+        raise ValueError("--by-group writes all groups, and --group one of them: say one or the other")
+    if by_group and not dumps.groups:
+        raise ValueError(f"the dumps have no groups: {NOT_GROUPED}")
+    if dumps.group and kind == "geom":
+        raise ValueError("a geometry is the same for all groups: leave out --group")
+    if kind in _MADE_OF_REFLECTIONS and not dumps.has_reflections:
+        raise ValueError(
+            f"the dumps hold no integrated reflections, which {_MADE_OF_REFLECTIONS[kind]} is made of: put the stage "
+            'integrate behind index and before the dump, as in stages = ["hitfind", "index", "integrate", '
+            '"dump:indexed"], and process the run again'
+        )
+
+
+def _files(dumps: Dumps, output: Path, kind: Format, by_group: bool) -> list[Path]:
+    if kind == "merged" and by_group:
+        return [output.with_name(f"{output.stem}-{part}{output.suffix}")
+                for part in _words(told_apart(dumps.groups))]  # fmt: skip
+    beside = {"cxi": ".geom", "dials": ".refl", "stream": SPLIT if by_group else ""}.get(kind)
+    return [output, output.with_suffix(beside)] if beside else [output]
+
+
+def _words(names: Sequence[str]) -> list[str]:
+    """Return the names as parts of file names, no two the same."""
+    words: list[str] = []
+    for name in names:
+        word = first = re.sub(r"[^\w.+=-]+", "_", name).strip("._-") or "group"
+        n = 1
+        while word.lower() in {other.lower() for other in words}:
+            n += 1
+            word = f"{first}-{n}"
+        words.append(word)
+    return words
 
 
 _MADE_OF_REFLECTIONS = {
@@ -202,23 +143,29 @@ def _in_place(files: Sequence[Path]) -> Iterator[list[Path]]:
     try:
         yield parts
         for part, file in zip(parts, files, strict=True):
-            part.replace(file)
+            if part.exists():  # a group without a crystal has no file
+                part.replace(file)
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
 
 
-def _stream(dumps: Dumps, path: Path, command: str, progress: Progress) -> tuple[int, int, int]:
+def _stream(dumps: Dumps, path: Path, command: str, progress: Progress, split: Path | None) -> tuple[int, int, int]:
     n_crystals = n_reflections = 0
-    with StreamWriter(
-        path, detector=dumps.detector, geometry=dumps.geometry(), cell=dumps.cell, command=command
-    ) as stream:
+    words = dict(zip(dumps.groups, _words(list(dumps.groups)), strict=True))
+    with ExitStack() as stack:
+        stream = stack.enter_context(
+            StreamWriter(path, detector=dumps.detector, geometry=dumps.geometry(), cell=dumps.cell, command=command)
+        )
+        listed = None if split is None else stack.enter_context(split.open("x", encoding="utf-8"))
         for dump, shot in dumps.shots(progress):
             n_reflections += stream.append(
                 str(dump.path), shot.entry, wavelength=shot.wavelength, peaks=shot.peaks, crystals=shot.crystals,
                 reflections=shot.reflections,
             )  # fmt: skip
             n_crystals += len(shot.crystals)
+            if listed is not None and shot.group in words:
+                listed.write(f"{dump.path} //{shot.entry} {words[shot.group]}\n")
         return stream.n_chunks, n_crystals, n_reflections
 
 
@@ -231,34 +178,6 @@ def _mtz(dumps: Dumps, path: Path, progress: Progress) -> tuple[int, int, int]:
             mtz.add(crystal, reflections, shot.wavelength)
     mtz.write(path)
     return n_images, mtz.n_batches, mtz.n_reflections
-
-
-def _merged(
-    dumps: Dumps, path: Path, options: MergeOptions, progress: Progress
-) -> tuple[MergeStatistics, tuple[int, int, int]]:
-    if dumps.cell is None:
-        raise ValueError("merging needs a space group: the dumps do not say which cell was looked for")
-    d_min = options.d_min or dumps.d_min()
-    assert d_min is not None, "there are reflections"
-    merger = Merger(
-        dumps.cell, d_min=d_min, n_shells=options.n_shells, scaling=options.scaling, weighting=options.weighting
-    )
-    mean_cell = MeanCell(dumps.cell)
-    wavelengths: list[float] = []
-    n_images = 0
-    for dump, shot in dumps.shots(progress):
-        n_images += 1
-        for crystal, reflections in zip(shot.crystals, shot.reflections, strict=True):
-            mean_cell.check(crystal)
-            if merger.add(reflections, dump.series_key, shot.number).fate == "merged":
-                mean_cell.add(crystal)
-                wavelengths.append(shot.wavelength)
-    merger.finish()
-    if not merger.n_crystals:
-        raise ValueError("there is nothing to merge: no crystal has a reflection that nothing speaks against")
-    merged = merger.merged()
-    replace(merged, cell=mean_cell.cell()).write_mtz(path, wavelength=sum(wavelengths) / len(wavelengths))
-    return merger.statistics(), (n_images, merger.n_crystals, len(merged))
 
 
 def _dials(dumps: Dumps, experiments: Path, reflections: Path, progress: Progress) -> tuple[int, int, int]:

@@ -8,13 +8,18 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from braggwatch.processing.merge_statistics import MergeStatistics
 from braggwatch.processing.merging_sums import Scaling
+from braggwatch.processing.shot_groups import MAX_GROUPS
 from braggwatch.streamer.cli.console import messages, output, say
-from braggwatch.streamer.export import Exported, Format, MergeOptions, Weighting, dump_files, look_through
+from braggwatch.streamer.dumps import dump_files, look_through
+from braggwatch.streamer.export import Exported, Format
 from braggwatch.streamer.export import export as write
 from braggwatch.streamer.merge_wording import COLUMNS, shell_cells
+from braggwatch.streamer.merged_export import MergeOptions, Weighting
+from braggwatch.streamer.wording import plain
 
 _MERGED = "Options of --format merged"
 
@@ -33,6 +38,18 @@ def export(
             "the dumps as they are.",
         ),
     ],
+    group: Annotated[
+        str,
+        typer.Option(help="Only images of this group of shots. Merged reflections are on the scale of all groups."),
+    ] = "",
+    by_group: Annotated[
+        bool,
+        typer.Option(
+            "--by-group",
+            help="merged: a file for each group of shots, its name before the ending, all on one scale and in one "
+            "setting. stream: with a list beside it (.split) by which partialator --custom-split merges the groups.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
     d_min: Annotated[
         float | None,
@@ -64,15 +81,21 @@ def export(
     if options and kind != "merged":
         raise ValueError("--d-min, --shells, --scaling and --weighting are options of --format merged")
     found = look_through(dump_files(dumps))
+    if group:
+        found = found.of(group)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=messages, transient=True, disable=not messages.is_terminal) as bar:
         task = bar.add_task("images", total=found.n_images)
         exported = write(
-            found, to, kind, force=force, command=shlex.join(["braggwatch", *sys.argv[1:]]),
+            found, to, kind, by_group=by_group, force=force, command=shlex.join(["braggwatch", *sys.argv[1:]]),
             merging=MergeOptions(**options), progress=lambda n: bar.update(task, completed=n),
         )  # fmt: skip
-    if exported.statistics is not None:
-        output.print(_table(exported.statistics))
+    for merged in exported.merged:
+        output.print(_table(merged.statistics, merged.group))
+    if by_group and exported.merged:
+        written = {merged.group for merged in exported.merged}
+        for name in sorted(found.groups.keys() - written)[:MAX_GROUPS]:
+            say(f"No file of its own has the group {plain(name)}.")
     say(_summary(exported))
 
 
@@ -80,8 +103,9 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _table(statistics: MergeStatistics) -> Table:
-    table = Table(box=None, pad_edge=False)
+def _table(statistics: MergeStatistics, group: str) -> Table:
+    title = Text(f"{plain(group)}: {statistics.n_crystals} crystals", "bold") if group else None
+    table = Table(box=None, pad_edge=False, title=title, title_justify="left")
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     for shell in statistics.shells:
@@ -96,6 +120,7 @@ def _summary(exported: Exported) -> str:
         counts.append(f"{exported.n_crystals} crystals")
     if exported.n_reflections:
         counts.append(f"{exported.n_reflections} reflections")
-    if exported.statistics is not None and exported.statistics.n_outliers:
-        counts.append(f"{exported.statistics.n_outliers} crystals left out, unlike the rest")
+    n_outliers = sum(merged.statistics.n_outliers for merged in exported.merged)
+    if n_outliers:
+        counts.append(f"{n_outliers} crystals left out, unlike the rest")
     return f"Wrote {' and '.join(str(file) for file in exported.files)}: {', '.join(counts)}."
