@@ -64,7 +64,7 @@ class Preparation:
     """Belongs to the thread that unpacks."""
 
     def __init__(self) -> None:
-        self._maker, self._map_maker = PictureMaker(), PictureMaker()
+        self._maker = PictureMaker()
         self._made_for: tuple[Detector | None, tuple[int, int]] = (None, (0, 0))
         self._assembly = Assembly(_array_only((1, 1), None))
         self._overlays: tuple[tuple[Ring, ...], tuple[float, float] | None] = ((), None)
@@ -100,7 +100,7 @@ class Preparation:
                     picture, masked_by = self._mask(pixels)
                 else:
                     flagless = self._assembly.detector.without_flags()
-                    picture = _ready(self._map_maker.make(pixels, self._assembly, flags_of=flagless))
+                    picture = _ready(PictureMaker().make(pixels, self._assembly, flags_of=flagless))
         except (ValueError, OverflowError) as error:
             problem = str(error)
         except MemoryError:
@@ -130,7 +130,7 @@ class Preparation:
         # All pixels count here, so that masked ones are seen from afar as well.
         states = np.where(self._assembly.states == GAP, np.uint8(GAP), np.uint8(DATA))
         flagless = self._assembly.detector.without_flags()
-        return _ready(self._map_maker.make(shown, self._assembly, flags_of=flagless, states=states)), counted(bits)
+        return _ready(PictureMaker().make(shown, self._assembly, flags_of=flagless, states=states)), counted(bits)
 
     def _lay_out(self, pixels: PackedPixels, detector: Detector | None) -> None:
         shape = pixels.shape

@@ -14,6 +14,9 @@ from pytestqt.qtbot import QtBot
 from watched_window import Watched, watching
 
 from braggwatch.gui.controllers.strip import StripController
+from braggwatch.gui.image_layers import LAYERS
+from braggwatch.gui.mask_shapes import Ring
+from braggwatch.gui.panels.image import ImagePanel
 from braggwatch.gui.panels.strip import StripPanel
 from braggwatch.processing.beam import Beam
 from braggwatch.processing.compression import bslz4_chunk
@@ -404,3 +407,37 @@ def test_what_cannot_be_read_is_too_large_or_too_new_is_a_line_in_the_strip(
         watched.until(lambda _: "the connection was cut" in said_in_strip(watched), 20)
         until_good(watched, talker, 100)
         no_complaints(watched)
+
+
+@pytest.mark.parametrize("kind", ["geometries", "shots"])
+def test_what_makes_no_sense_does_no_harm_while_a_mask_is_drawn_and_keeps_it(
+    tmp_path: Path, qtbot: QtBot, talker: Talker, kind: str
+) -> None:
+    with watching(qtbot, talker.address, tmp_path) as watched:
+        until_good(watched, talker, 1)
+        for message in (geometry(), shot(1)):
+            talker.say(message)
+        watched.until(lambda m: m.shot is not None, 20)
+        (panel,) = (panel for panel, _ in watched.composition.panels if isinstance(panel, ImagePanel))
+        panel.toolbar.edit_mask.setChecked(True)
+        editor = panel.mask_editor
+        watched.until(lambda _: editor.toolbar.masked_now.isEnabled(), 20)
+        editor.shape_drawn.emit(Ring(40.0, 32.0, 0.0, 10.0), True)
+        drawn = editor.toolbar.count.text()
+        for number, message in enumerate(KINDS[kind][0]):
+            panel.layer_chosen.emit(LAYERS[number % len(LAYERS)])
+            talker.say(message)
+            watched.live(0.05)
+            editor.threshold_wanted.emit(5.0, False, True)
+            editor.undo_wanted.emit()
+            editor.redo_wanted.emit()
+        panel.layer_chosen.emit("image")
+        for message in (geometry(), shot(4711)):
+            talker.say(message)
+        watched.until(lambda m: m.shot is not None and m.shot.result.number == 4711, 20)
+        watched.live(0.3)
+        editor.clear_wanted.emit()
+        editor.shape_drawn.emit(Ring(40.0, 32.0, 0.0, 10.0), True)
+        assert editor.toolbar.count.text() == drawn
+        no_complaints(watched)
+        watched.composition.close_at_once()
