@@ -9,6 +9,7 @@ import hdf5plugin
 import numpy as np
 
 from braggwatch.processing.frame import Encoding, Frame, Series, image_nbytes
+from braggwatch.processing.image_files.dumped_values import dumped_values, values_of
 from braggwatch.processing.image_files.error import MAX_IMAGE_BYTES, ImageFileError
 from braggwatch.processing.image_files.hdf5_datasets import image_datasets, shape_of_image
 from braggwatch.processing.image_files.hdf5_header import Header
@@ -39,6 +40,7 @@ class Hdf5Stack:
             self._starts = np.cumsum([0, *(len(part) for part in self._parts)]).tolist()
             header = Header(self._file)
             self._timestamps = header.timestamps(len(self))
+            self._values = dumped_values(self._file, len(self))
             energies = header.photon_energies()
             self._energies = energies if energies is not None and len(energies) >= len(self) > 1 else None
             self._series = Series(
@@ -70,7 +72,7 @@ class Hdf5Stack:
             payload, encoding = part.read(index - self._starts[which])
         except OSError as error:
             raise ImageFileError(f"{self.path}: image {index} cannot be read: {_one_line(error)}") from None
-        values: dict[str, float | int | str] = {}
+        values = values_of(self._values, index)
         if self._energies is not None:
             values["photon_energy"] = float(self._energies[index])
         time = None if self._timestamps is None else float(self._timestamps[index])

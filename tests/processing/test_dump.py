@@ -24,6 +24,7 @@ from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.crystal import Crystal
 from braggwatch.processing.detector import Detector
 from braggwatch.processing.frame import Encoding, Frame, Series
+from braggwatch.processing.image_files import ImageSeries
 from braggwatch.processing.nxmx import order_written, safe_file_name
 from braggwatch.processing.nxmx.superblock import make_readable
 from braggwatch.processing.shot import Shot
@@ -216,6 +217,22 @@ def test_without_that_wish_one_file_holds_all_groups(tmp_path: Path) -> None:
     dump.end()
     [path] = tmp_path.iterdir()
     assert groups_of(path) == ["pumped", "dark"] * 3
+
+
+def test_dumps_that_are_read_as_images_have_their_values_and_groups(tmp_path: Path) -> None:
+    dump = make(tmp_path)
+    sent: list[dict[str, float | int | str]] = [{"laser_1": 1, "energy": 0.5, "codes": "40"}, {"laser_1": 0}, {}]
+    for number, values in enumerate(sent):
+        dumped = shot(number, group=["pumped", "dark", ""][number])
+        dumped.frame = msgspec.structs.replace(dumped.frame, values=values)
+        dump.event(dumped)
+    dump.end()
+    [path] = tmp_path.iterdir()
+    with ImageSeries([path], key="k", number=1) as images:
+        found = [frame.values for frame in images]
+    assert [{name: value for name, value in values.items() if name != "photon_energy"} for values in found] == [
+        {"laser_1": 1.0, "energy": 0.5, "group": "pumped"}, {"laser_1": 0.0, "group": "dark"}, {},
+    ]  # fmt: skip
 
 
 def test_no_more_files_are_open_than_there_may_be_groups(tmp_path: Path) -> None:
