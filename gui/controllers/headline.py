@@ -1,7 +1,7 @@
 """The numbers that are read from three metres away."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +10,8 @@ import numpy as np
 from braggwatch.gui.controllers.ageing import Ageing
 from braggwatch.gui.controllers.merging_groups import part_waited_for, said_of
 from braggwatch.gui.controllers.merging_wording import FEW, OLD_S, forecast_words, quality_words, target_words
+from braggwatch.gui.group_watch import group_warnings
+from braggwatch.gui.known_groups import known_groups
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.newest import newest_first
 from braggwatch.gui.numbers import age, duration, margin, number, of
@@ -55,6 +57,9 @@ class HeadlineView(Protocol):
     def show_data_set(self, data_set: DataSet | None) -> None:
         """Show it below the headlines; None: nothing is merged."""
 
+    def show_warnings(self, texts: Sequence[str]) -> None:
+        """Say calmly what a person should look at; mostly nothing."""
+
     def show_headlines(self, headlines: list[Headline]) -> None:
         """Show them below each other, or beside each other where there is more room."""
 
@@ -67,6 +72,7 @@ class HeadlineController(Ageing):
         super().__init__(monitor, clock)
         self._view = view
         monitor.merging_changed.connect(self.set_stale)
+        monitor.history_changed.connect(self.set_stale)
         view.clicked.connect(self.select_hits)
 
     def refresh(self) -> None:
@@ -86,6 +92,9 @@ class HeadlineController(Ageing):
         )  # fmt: skip
 
         self._view.show_data_set(self._data_set())
+        quiet = self.over or self.old
+        warnings = () if quiet else group_warnings(self.monitor, known_groups(self.monitor))
+        self._view.show_warnings([warning.text for warning in warnings])
 
     def _data_set(self) -> DataSet | None:
         merging = self.monitor.merging

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from braggwatch.gui.controllers.ageing import Ageing
+from braggwatch.gui.group_watch import group_warnings
+from braggwatch.gui.known_groups import known_groups
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.numbers import UNKNOWN, age, count, distance, duration, energy, hertz
 from braggwatch.streamer.feed_messages import Status
@@ -95,6 +97,8 @@ class StripController(Ageing):
         self._view = view
         self._now = now
         self._said: OrderedDict[str, Line] = OrderedDict()
+        self._of_groups: dict[str, Line] = {}
+        """What is wrong with the groups of shots, since it is."""
         monitor.selection_changed.connect(self.set_stale)
         monitor.said.connect(self._hear_line)
         view.details_wanted.connect(self._tell_details)
@@ -102,6 +106,7 @@ class StripController(Ageing):
     def refresh(self) -> None:
         """Work everything out anew."""
         status = self.monitor.status
+        self._watch_groups()
         self._view.show_word(self.word())
         self._view.show_facts("" if status is None else _facts(status))
         self._view.show_readings([] if status is None else self._readings(status))
@@ -126,13 +131,20 @@ class StripController(Ageing):
     def lines(self) -> list[Line]:
         """Return everything that was said, by the processor and by the window, the newest first."""
         status = self.monitor.status
-        lines = list(self._said.values())
+        lines = [*self._said.values(), *self._of_groups.values()]
         if status is not None:
             notices = self.monitor.finished.notices if self.monitor.finished is not None else status.notices
             lines += [Line(notice.last, plain(notice.text), notice.count) for notice in notices]
             if status.record is not None and status.record.problem:
                 lines.append(Line(status.time, plain(status.record.problem), 1))
         return sorted(lines, key=lambda line: -(line.time or 0.0))
+
+    def _watch_groups(self) -> None:
+        """Note what is wrong with the groups, when it begins; while no frames come, it stays as it was."""
+        if self.over or self.old:
+            return
+        warnings = group_warnings(self.monitor, known_groups(self.monitor))
+        self._of_groups = {w.line: self._of_groups.get(w.line, Line(self._now(), w.line, 1)) for w in warnings}
 
     def _readings(self, status: Status) -> list[Reading]:
         tone = "quiet" if self.old else "text"

@@ -28,6 +28,9 @@ _DATA_SET_SHARE = 0.26
 _LEAST_DATA_SET, _MOST_DATA_SET = 20.0, 104.0
 _LEAST_WITH_DATA_SET = 100
 """px of height that a dock needs for numbers and data set, unless it is wide."""
+_LEAST_WITH_WARNING, _LEAST_WITH_SEVERAL = 60, 240
+"""px of height that a dock needs for numbers and one warning, or several."""
+_WARNING_MEANING = "Shots are grouped by a value that comes with them: is the laser on, and is its state in the stream?"
 _WIDEST = "100.0"
 """Digits keep their size while the value changes."""
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -46,6 +49,7 @@ class HeadlinePanel(Panel):
         super().__init__()
         self.headlines: tuple[Headline, ...] = ()
         self.data_set: DataSet | None = None
+        self.warnings: tuple[str, ...] = ()
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
     def set_theme(self, theme: Theme) -> None:
@@ -57,6 +61,12 @@ class HeadlinePanel(Panel):
         """Show them."""
         if tuple(headlines) != self.headlines:
             self.headlines = tuple(headlines)
+            self.update()
+
+    def show_warnings(self, texts: Sequence[str]) -> None:
+        """Say what a person should look at, below everything; nothing takes no room."""
+        if tuple(texts) != self.warnings:
+            self.warnings = tuple(texts)
             self.update()
 
     def show_data_set(self, data_set: DataSet | None) -> None:
@@ -89,7 +99,25 @@ class HeadlinePanel(Panel):
                 self._paint_tall(painter, headline, room)
         if self.data_set is not None and self._has_room_for_data_set():
             self._paint_data_set(painter, self.data_set)
+        self._paint_warnings(painter)
         painter.end()
+
+    def _paint_warnings(self, painter: QPainter) -> None:
+        room = self._warning_place()
+        room.setHeight(_SMALL)
+        for text in self._warning_lines():
+            self._text(painter, text, "alarm", TITLE_PX, room, bold=True)
+            room.translate(0, _SMALL)
+
+    def _warning_lines(self) -> tuple[str, ...]:
+        """Return all warnings in a line, or below each other, or the first one, as there is room."""
+        if not self.warnings or self.height() < _LEAST_WITH_WARNING:
+            return ()
+        together = " · ".join(self.warnings)
+        if _advance(f"⚠ {together}", TITLE_PX) <= self.width() - 2 * SPACE:
+            return (f"⚠ {together}",)
+        n = len(self.warnings) if self.height() >= _LEAST_WITH_SEVERAL else 1
+        return tuple(f"⚠ {text}" for text in self.warnings[:n])
 
     def _paint_data_set(self, painter: QPainter, data_set: DataSet) -> None:
         """Title, quality and forecast below each other; without the title, or in one line, where there is no room."""
@@ -111,9 +139,22 @@ class HeadlinePanel(Panel):
             line = QRectF(room.left(), room.top() + i * half, room.width(), half)
             self._text(painter, _fitting(texts, px, line.width()), tone, px, line, bold=True)
 
+    def _inside(self) -> QRectF:
+        """Return the room for numbers and data set: all of it, without that of a warning."""
+        inside = QRectF(self.rect()).adjusted(SPACE, SPACE / 2, -SPACE, -SPACE / 2)
+        if lines := self._warning_lines():
+            inside.setBottom(inside.bottom() - len(lines) * _SMALL - SPACE / 2)
+        return inside
+
+    def _warning_place(self) -> QRectF:
+        """Return where warnings are drawn: at the bottom."""
+        inside = QRectF(self.rect()).adjusted(SPACE, SPACE / 2, -SPACE, -SPACE / 2)
+        inside.setTop(inside.bottom() - len(self._warning_lines()) * _SMALL)
+        return inside
+
     def _data_set_place(self) -> QRectF:
         """Return where the data set is drawn: at the bottom."""
-        inside = QRectF(self.rect()).adjusted(SPACE, SPACE / 2, -SPACE, -SPACE / 2)
+        inside = self._inside()
         inside.setTop(inside.bottom() - min(max(_DATA_SET_SHARE * inside.height(), _LEAST_DATA_SET), _MOST_DATA_SET))
         return inside
 
@@ -172,7 +213,7 @@ class HeadlinePanel(Panel):
     def _places(self) -> list[QRectF]:
         """Return where each one is drawn: below each other, or beside each other where the dock is wide."""
         n = max(len(self.headlines), 1)
-        inside = QRectF(self.rect()).adjusted(SPACE, SPACE / 2, -SPACE, -SPACE / 2)
+        inside = self._inside()
         if self.data_set is not None and self._has_room_for_data_set():
             inside.setBottom(self._data_set_place().top() - SPACE / 2)
         beside = inside.width() > 2.2 * inside.height()
@@ -192,6 +233,8 @@ class HeadlinePanel(Panel):
             text = "" if place is None else f"{self.headlines[place].title}: {self.headlines[place].meaning}"
             if self._is_on_data_set(event.pos()) and self.data_set is not None:
                 text = self.data_set.meaning
+            if self._warning_place().contains(event.pos()):
+                text = "\n".join((*self.warnings, _WARNING_MEANING))
             QToolTip.showText(event.globalPos(), text, self)
             return True
         return super().event(event)

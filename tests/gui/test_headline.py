@@ -1,6 +1,7 @@
 """The large numbers."""
 
 import pytest
+from groups_by_hand import of_frames
 from merging_by_hand import changed, merged
 from messages_by_hand import NotingOutbox, hit_row, hits
 from numbers_by_hand import T0, rate, rates, status
@@ -12,7 +13,7 @@ from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.panels.headline import HeadlinePanel
 from braggwatch.gui.theme import DARK, LIGHT
 from braggwatch.processing.data_quality import Forecast
-from braggwatch.streamer.feed_messages import Finished, Rates
+from braggwatch.streamer.feed_messages import Finished, Group, Rates
 from braggwatch.streamer.messages import State
 
 
@@ -150,3 +151,26 @@ def test_the_data_set_takes_its_room_from_the_numbers_and_a_click_on_it_is_told(
     now.view.resize(300, 450)
     qtbot.mouseClick(now.view, Qt.MouseButton.LeftButton, pos=QPoint(20, 40))
     assert told[-1] == "0"
+
+
+def test_a_group_of_shots_that_is_missed_is_a_line_below_the_numbers_that_takes_its_room_only_then(now: Now) -> None:
+    groups = Group(name="dark", frames=9000, hit=rate(90, 900)), Group(name="pumped", frames=6000)
+    now.view.resize(300, 300)
+    now.monitor.take([status(groups=groups, time=T0 + 140), of_frames(dark=[60] * 140, pumped=[60] * 140)])
+    now.controller.refresh()
+    assert now.view.warnings == ()
+    before = now.view.digits_px(), now.view.grab().toImage()
+    now.controller.stale = False
+    now.monitor.take([of_frames(dark=[60] * 140, pumped=[60] * 100 + [0] * 40)])
+    assert now.controller.stale
+    now.controller.refresh()
+    assert now.view.warnings == ("no shot of group pumped for 40 s",)
+    assert now.view.digits_px() <= before[0] and now.view.grab().toImage() != before[1]
+    for theme in (DARK, LIGHT):
+        now.view.set_theme(theme)
+        image = now.view.grab().toImage()
+        bottom = {image.pixelColor(x, y).name() for x in range(300) for y in range(270, 300)}
+        assert theme.alarm.lower() in bottom
+    now.time += 60
+    now.controller.refresh()
+    assert now.view.warnings == ()  # nothing comes at all, which is another matter
