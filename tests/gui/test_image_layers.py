@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from messages_by_hand import SHAPE, NotingOutbox, geometry, shot_image
 from psygnal import Signal
+from PyQt5.QtCore import QPointF
+from PyQt5.QtGui import QColor
 from test_image_controller import RecordingView, settle
 
 from braggwatch.gui.controllers.image import ImageController
 from braggwatch.gui.image_layers import Layer
 from braggwatch.gui.image_levels import Levels
 from braggwatch.gui.monitor import Monitor
+from braggwatch.gui.panels.image import ImagePanel
 from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.pixel_maps import BY_CALIBRATION, BY_FILE, BY_HEADER
 from braggwatch.streamer.archive_messages import Refusal, Tagged
@@ -226,17 +229,56 @@ def test_pixels_beyond_a_value_are_those_of_what_is_shown_without_values_that_me
         assert found is not None and np.array_equal(found.result(60), values < 2)
 
 
-def test_levels_by_hand_are_each_layers_own(qtbot: Any) -> None:
-    from braggwatch.gui.panels.image import ImagePanel
-
-    monitor, panel, outbox = Monitor(NotingOutbox()), ImagePanel(), NotingOutbox()
-    monitor.outbox = outbox
+def panel_shown(qtbot: Any) -> tuple[ImagePanel, ImageController, NotingOutbox]:
+    outbox, panel = NotingOutbox(), ImagePanel()
+    monitor = Monitor(outbox)
     qtbot.addWidget(panel)
     controller = ImageController(monitor, panel)
     panel.resize(600, 500)
     panel.show()
     monitor.take([geometry(), shot_image(1)])
     settle(controller)
+    return panel, controller, outbox
+
+
+def test_a_mask_is_seen_in_the_colours_of_its_sources_without_marks_and_histogram(qtbot: Any) -> None:
+    panel, controller, outbox = panel_shown(qtbot)
+    panel.toolbar.histogram.setChecked(True)
+    panel.toolbar.rings.setChecked(False)
+    panel.toolbar.centre.setChecked(False)
+    assert panel.plot.isVisible() and panel.canvas.overlays.indexed.isVisible()
+    panel.layer_chosen.emit("mask")
+    settle(controller)
+    bits = np.zeros(SHAPE, np.uint8)
+    bits[:60], bits[100:140] = BY_FILE, BY_CALIBRATION
+    answer(outbox, controller, map_of("mask", bits, unit=""))
+    assert not panel.plot.isVisible() and not panel.canvas.overlays.indexed.isVisible()
+    image = panel.canvas.grab().toImage()
+    for theme_colour, y in ((panel.theme.hit, 30.0), (panel.theme.indexed, 120.0)):
+        place = panel.canvas.mapFromScene(panel.canvas.box.mapViewToScene(QPointF(50.0, y)))
+        assert QColor(image.pixel(place)).name() == theme_colour.lower()
+    panel.layer_chosen.emit("image")
+    settle(controller)
+    assert panel.plot.isVisible() and panel.canvas.overlays.indexed.isVisible()
+
+
+def test_unit_and_gain_stages_of_a_layer_are_seen_where_there_are_any(qtbot: Any) -> None:
+    panel, controller, outbox = panel_shown(qtbot)
+    panel.toolbar.histogram.setChecked(True)
+    panel.layer_chosen.emit("gain")
+    settle(controller)
+    answer(outbox, controller, map_of("gain", n_stages=3, unit="ADU/keV"))
+    assert panel.plot.getPlotItem().getAxis("bottom").labelText == "pixel value (ADU/keV)"
+    assert panel.toolbar._stages_button.isVisible()
+    panel.layer_chosen.emit("noise")
+    settle(controller)
+    answer(outbox, controller, map_of())
+    assert panel.plot.getPlotItem().getAxis("bottom").labelText == "pixel value (ADU)"
+    assert not panel.toolbar._stages_button.isVisible()
+
+
+def test_levels_by_hand_are_each_layers_own(qtbot: Any) -> None:
+    panel, controller, outbox = panel_shown(qtbot)
     panel.plot.levels_dragged.emit(0.0, 20.0)
     panel.layer_chosen.emit("noise")
     settle(controller)

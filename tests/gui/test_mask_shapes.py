@@ -84,7 +84,7 @@ def test_a_shape_holds_the_pixels_whose_centres_lie_in_it_on_turned_panels_too()
 def test_a_shape_on_a_single_panel_holds_the_pixels_under_it() -> None:
     detector = Detector.single_panel((50, 70), pixel_size=PIXEL, distance=0.1, beam_center=(35, 25))
     assembly = Assembly(detector)
-    at = np.stack(np.indices(detector.shape)[::-1], axis=-1) + 0.5
+    at = np.moveaxis(np.indices(detector.shape)[::-1], 0, -1).astype(np.float64) + 0.5
     for shape in random_shapes(30, detector.shape):
         assert np.array_equal(pixels_in(shape, assembly), brute_force(shape, at)), shape
     assert np.argwhere(pixels_in(rectangle(3.0, 4.0, 5.0, 5.0), assembly)).tolist() == [[4, 3], [4, 4]]
