@@ -6,9 +6,11 @@ from braggwatch.gui.image_assembly import Assembly, Place
 from braggwatch.gui.image_layers import UNITS, LayerKind
 from braggwatch.gui.image_picture import Picture
 from braggwatch.gui.image_preparation import PreparedMap, PreparedShot
+from braggwatch.gui.known_groups import label
 from braggwatch.gui.mask_sources import SOURCES
 from braggwatch.gui.monitor import Follow, Monitor
 from braggwatch.gui.shot_key import ShotKey
+from braggwatch.gui.skipped import all_skipped
 from braggwatch.streamer.feed_messages import Status
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.picture_messages import ShotImage
@@ -27,6 +29,7 @@ def caption(monitor: Monitor, shot: ShotImage) -> tuple[str, ...]:
     parts = [
         f"frame {count(result.number)}",
         f"{n_lattices} lattices" if n_lattices > 1 else state,
+        label(result.group),
         said(result.resolution, "Å", 2) if result.resolution is not None else "",
         _which(monitor),
         _run(monitor, shot),
@@ -161,7 +164,7 @@ def nothing_to_show(monitor: Monitor) -> str:
     n_indexed, n_hits = counts.get(State.INDEXED, 0), counts.get(State.INDEXED, 0) + counts.get(State.HIT, 0)
     n_seen = n_hits + counts.get(State.BLANK, 0)
     if not n_seen:
-        return _no_frames(status)
+        return all_skipped(status) or _no_frames(status)
     if monitor.follow == "indexed" and not n_indexed:
         return f"No indexed shot yet: {_hits_so_far(monitor, n_hits, n_seen)}."
     if monitor.follow == "hit" and not n_hits:

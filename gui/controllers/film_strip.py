@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, Protocol
 
+from braggwatch.gui.known_groups import KnownGroups, known_groups, label
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.numbers import angstrom, count
 from braggwatch.gui.shot_key import ShotKey
@@ -35,6 +36,8 @@ class Film:
     """None as long as there is none."""
     shown: bool
     """Whether it is the shot that the window shows."""
+    group_tone: str = ""
+    """Name of the field of `Theme` that is its group's colour; empty where shots are not grouped."""
 
 
 class FilmStripView(Protocol):
@@ -59,7 +62,7 @@ class FilmStripController:
         self._maker = ThumbnailMaker(self._note)
         self._keys: tuple[ShotKey, ...] = ()
         for signal in (monitor.remembered_changed, monitor.shot_changed, monitor.selection_changed,
-                       monitor.geometry_changed, monitor.link_changed):  # fmt: skip
+                       monitor.geometry_changed, monitor.settings_changed, monitor.link_changed):  # fmt: skip
             signal.connect(self._note)
         view.film_chosen.connect(self._choose)
 
@@ -75,10 +78,11 @@ class FilmStripController:
         wanted = [shot for key, shot in shots.items() if key not in self._pictures and shot.payload]
         self._maker.want((shot, on) for shot in wanted if (on := self._monitor.geometries.of_shot(shot)) is not None)
         shown = self._monitor.in_view
+        known = known_groups(self._monitor)
         self._keys = tuple(shots)
         self._view.set_films(
             [
-                _film(key, shot, self._pictures.get(key), key == shown, self._monitor.geometries.borrowed(shot))
+                _film(key, shot, self._pictures.get(key), key == shown, self._monitor.geometries.borrowed(shot), known)
                 for key, shot in shots.items()
             ]
         )
@@ -102,7 +106,9 @@ class FilmStripController:
             self._monitor.select(self._keys, self._keys.index(key))
 
 
-def _film(key: ShotKey, shot: ShotImage, picture: Thumbnail | None, shown: bool, geometry: str) -> Film:
+def _film(
+    key: ShotKey, shot: ShotImage, picture: Thumbnail | None, shown: bool, geometry: str, known: KnownGroups
+) -> Film:
     result = shot.result
     n = len(result.crystals)
     meaning: Meaning = "multi_lattice" if n > 1 else "indexed" if n == 1 else "hit"
@@ -113,7 +119,11 @@ def _film(key: ShotKey, shot: ShotImage, picture: Thumbnail | None, shown: bool,
         f"{count(result.n_peaks)} spots found" + (f", {count(explained)} of them indexed" if n else ""),
         f"95 % of the spots lie within {angstrom(result.resolution)}",
     ]
+    if result.group:
+        about.append(f"Group {label(result.group)}")
     if geometry:
         about.append(f"Drawn with the {geometry}; that of its own run is not known here")
-    lines = count(result.number), f"{count(result.n_peaks)} spots · {angstrom(result.resolution)}"
-    return Film(key, meaning, word, lines, "\n".join(about), picture, shown)
+    which = " · ".join(filter(None, (count(result.number), label(result.group))))
+    lines = which, f"{count(result.n_peaks)} spots · {angstrom(result.resolution)}"
+    tone = known.tone(result.group) if result.group else ""
+    return Film(key, meaning, word, lines, "\n".join(about), picture, shown, tone)

@@ -11,6 +11,7 @@ from braggwatch.gui.hit_table import HitTable, line_of, write_csv
 from braggwatch.gui.hit_values import Rows
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.shot_key import ShotKey
+from braggwatch.gui.skipped import all_skipped
 from braggwatch.streamer.archive_messages import Answer, Refusal, Tagged, TagWanted
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.wording import count, plain
@@ -130,6 +131,8 @@ class HitsController:
             return "No hits: nothing was heard from the processor yet."
         counts = status.totals.counts
         looked_at = sum(counts.get(state, 0) for state in (State.BLANK, State.HIT, State.INDEXED))
+        if not looked_at and (skipped := all_skipped(status)):
+            return skipped
         if not looked_at:
             return f"No hits yet: waiting for the first frame from {plain(status.source) or 'the detector'}."
         return f"No hits yet: {count(looked_at)} frames were looked at, all of them blank."

@@ -15,7 +15,11 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     State.INDEXED: ("indexed", "indexed", "Hits in which at least one lattice was found. A click opens the newest."),
     State.HIT: ("hit, not indexed", "hit", "Hits without a lattice. A click opens the newest."),
     State.BLANK: ("blank", "quiet", "Frames with too few spots for a hit."),
-    State.SKIPPED: ("skipped", "quiet", "Frames left out unseen, because [select] in the settings keeps only others."),
+    State.SKIPPED: (
+        "skipped",
+        "quiet",
+        "Frames left out unseen: [select] in the settings keeps only shots of another laser state.",
+    ),
     State.MISSED: ("missed", "alarm", "Frames that the detector never sent to the processor."),
     State.DROPPED: ("dropped", "alarm", "Frames given up because the processor could not keep up."),
     State.REFUSED: ("refused", "alarm", "Frames that arrived malformed."),
@@ -84,7 +88,9 @@ class LedgerController:
             f"run {status.run.number}" if status.run is not None else "",
             f"{last.runs} runs" if last.runs > 1 else "all",
         )
-        self._view.show_rows(titles, [_row(state, run, last.totals) for state in _WORDS], _check(run, last.totals))
+        self._view.show_rows(
+            titles, [_row(state, run, last.totals) for state in _shown(run, last.totals)], _check(run, last.totals)
+        )
 
     def select_hits(self, state: str) -> None:
         """Select the newest shots of a state; of frames that were no hits there is nothing to show."""
@@ -95,6 +101,12 @@ class LedgerController:
 
     def _set_stale(self) -> None:
         self.stale = True
+
+
+def _shown(run: Ledger | None, totals: Ledger) -> list[str]:
+    """Return the states; frames are skipped only where the settings say so, and without them there is no row."""
+    skipped = any(_number(ledger, State.SKIPPED) for ledger in (run, totals) if ledger is not None)
+    return [state for state in _WORDS if state != State.SKIPPED or skipped]
 
 
 def _number(ledger: Ledger, state: str) -> int:

@@ -12,6 +12,7 @@ from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.newest import newest_first
 from braggwatch.gui.numbers import count
 from braggwatch.gui.rate_curves import PROPORTIONS, Curve, curve_of, said
+from braggwatch.gui.skipped import all_skipped
 from braggwatch.gui.timeline import LOOKED_AT, LOST, Sliding, Timeline, slide
 from braggwatch.streamer.feed_messages import Mark
 from braggwatch.streamer.wording import clock, duration, plain
@@ -206,6 +207,8 @@ class RatesController:
         status = self._monitor.status
         if status is None:
             return "Waiting for a processor."
+        if skipped := all_skipped(status):
+            return skipped
         if status.word in ("FINISHED", "STOPPED", "RECORD"):
             return "No frame was looked at, so there are no rates."
         where = plain(status.source) or "the detector"

@@ -19,6 +19,8 @@ _LEAST_PX, _MOST_PX = 32, 2 * THUMBNAIL_PX
 _LEAST_WIDTH = 116
 """Of a film, so that the lines below the picture fit."""
 _BORDER_PX = 2
+_BAR_PX = 3
+"""Below the picture, in the colour of its group."""
 
 
 class FilmStripPanel(Panel):
@@ -182,6 +184,9 @@ class Strip(QAbstractScrollArea):
             painter.drawRoundedRect(card, 4, 4)
         square = QRectF(where.x() + (where.width() - size) / 2, where.y() + SPACE, size, size)
         self._paint_picture(painter, film, square, colour)
+        if film.group_tone:
+            bar = QRectF(square.left(), square.bottom() + _BORDER_PX, square.width(), _BAR_PX)
+            painter.fillRect(bar, QColor(getattr(theme, film.group_tone)))
         line = QRectF(card.x() + 4, square.bottom() + SPACE // 2, card.width() - 8, _LINE_PX)
         inks = colour, QColor(theme.text), QColor(theme.text if film.shown else theme.quiet)
         for n, (text, ink) in enumerate(zip((film.word.upper(), *film.lines), inks, strict=True)):

@@ -55,8 +55,8 @@ class Caption(QWidget):
         """Say which shot it is; `old`: in quiet colours."""
         self._parts, self._old = parts, old
         self._which.setToolTip(
-            "The frame's number in its run · how it was judged · d spacing within which 95 % of its spots lie · why it "
-            "is shown · when its result came"
+            "The frame's number in its run · how it was judged · its group, where shots are grouped · "
+            "d spacing within which 95 % of its spots lie · why it is shown · when its result came"
         )
         self._write()
 

@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from groups_by_hand import TWO_STATES
 from messages_by_hand import NotingOutbox, geometry, shot_image
 from PyQt5.QtCore import QPoint, Qt
 from PyQt5.QtGui import QHelpEvent
@@ -158,3 +159,19 @@ def test_the_mouse_tells_about_the_shot_under_it(bench: Bench, qtbot: QtBot) -> 
     event = QHelpEvent(QHelpEvent.Type.ToolTip, at, bench.strip.viewport().mapToGlobal(at))
     assert bench.strip.viewportEvent(event)
     assert bench.strip.films[0].about.startswith("Frame 7, ")
+
+
+def test_the_group_of_a_shot_stands_beside_its_number_and_has_its_colour(bench: Bench) -> None:
+    bench.monitor.take([TWO_STATES])
+    shots = [shot_image(1), shot_image(2), shot_image(3)]
+    for shot, group in zip(shots, ("dark", "pumped", ""), strict=True):
+        bench.monitor.take([msgspec.structs.replace(shot, result=msgspec.structs.replace(shot.result, group=group))])
+    bench.controller.refresh()
+    assert [film.lines[0] for film in bench.strip.films] == ["1 · dark", "2 · pumped", "3"]
+    assert [film.group_tone for film in bench.strip.films] == ["group_1", "group_2", ""]
+    assert "Group pumped" in bench.strip.films[1].about and "Group" not in bench.strip.films[2].about
+    for theme in (DARK, LIGHT):
+        bench.strip.set_theme(theme)
+        image = bench.strip.grab().toImage()
+        seen = {image.pixelColor(x, y).name() for x in range(0, image.width(), 3) for y in range(image.height())}
+        assert {theme.group_1.lower(), theme.group_2.lower()} <= seen

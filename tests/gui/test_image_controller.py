@@ -84,6 +84,14 @@ def test_the_shot_that_is_shown_is_unpacked_and_named() -> None:
     assert len(rings) > 1 and np.allclose(centre, (120.0, 100.0))
 
 
+def test_the_group_of_the_shot_stands_beside_its_state() -> None:
+    shot = shot_image(7)
+    shot = msgspec.structs.replace(shot, result=msgspec.structs.replace(shot.result, group="pumped\x1b" + "x" * 99))
+    _, view, _, _ = watched(geometry(), status(indexed=1), shot)
+    caption, _ = view.told["caption"]
+    assert caption[1] == "indexed" and caption[2].startswith("pumped\ufffdxxx") and len(caption[2]) == 48
+
+
 def test_a_shot_of_another_run_is_drawn_by_its_own_geometry_or_by_the_present_one_which_is_said() -> None:
     present = msgspec.structs.replace(geometry(), series="run-9", run=9, photon_energy=6000.0)
     _, view, _, _ = watched(present, status(indexed=1), shot_image(5))

@@ -90,3 +90,17 @@ def test_a_click_on_hits_or_indexed_shots_opens_the_newest(qtbot: QtBot) -> None
         qtbot.mouseClick(view.rows, Qt.MouseButton.LeftButton, pos=place)
         chosen.append([key.number for key in monitor.selection])
     assert chosen == [[], [12, 10], [11], [11]]
+
+
+def test_frames_that_were_left_out_unseen_have_a_row_once_there_are_some_and_are_no_fault(qtbot: QtBot) -> None:
+    view, controller, monitor = panel(qtbot)
+    monitor.take([status()])
+    controller.refresh()
+    assert "skipped" not in texts(view)
+    monitor.take([status(totals=Ledger.of({**COUNTS, "skipped": 1234}, TOTAL + 1234))])
+    controller.refresh()
+    assert texts(view)["skipped"] == ("0", "1\u2009234")
+    row = next(row for row in view.rows.rows if row.cells[0].text == "skipped")
+    assert row.square == "quiet" and {cell.tone for cell in row.cells} == {"text"} and not row.key
+    assert row.meaning.startswith("Frames left out unseen: [select] in the settings keeps only shots of another laser")
+    assert view.check.rows[1].cells[0].text.startswith("✓ adds up to all")
