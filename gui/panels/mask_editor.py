@@ -12,7 +12,6 @@ from PyQt5.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -74,7 +73,6 @@ class MaskEditor(QWidget):
         self.limit.setDecimals(3)
         for widget in (self.limit, self.unit):
             widget.setMinimumWidth(24)
-            widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.limit.setMaximumWidth(_LIMIT_PX)
         self.limit.setToolTip("Pixels whose value in what is shown lies beyond this")
         self.find = QPushButton("Apply")
@@ -137,6 +135,7 @@ class MaskEditor(QWidget):
     def set_message(self, text: str, setting: str = "") -> None:
         """Say a sentence, and below it the line of a settings file, which can be copied."""
         self.message.set_texts(text)
+        self.message.set_tone("quiet")
         self.message.setToolTip(text)
         self.setting.setText(setting)
         self.setting.setCursorPosition(0)
@@ -145,6 +144,7 @@ class MaskEditor(QWidget):
     def ask_before_closing(self, text: str) -> None:
         """Ask whether to save, to discard or to go on."""
         self.set_message(text)
+        self.message.set_tone("alarm")
         self._question_row.show()
 
     # -- what the panel says ------------------------------------------------------------------------------------
@@ -227,8 +227,7 @@ def _row(*widgets: QWidget) -> QWidget:
     layout.setContentsMargins(SPACE, 0, SPACE, 0)
     layout.setSpacing(SPACE // 2)
     for widget in widgets:
-        stretches = widget.sizePolicy().horizontalPolicy() in (QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        layout.addWidget(widget, 1 if stretches else 0)
-    if not any(layout.stretch(i) for i in range(layout.count())):
+        layout.addWidget(widget, 1 if isinstance(widget, QLineEdit) else 0)
+    if not any(isinstance(widget, QLineEdit) for widget in widgets):
         layout.addStretch(1)
     return row

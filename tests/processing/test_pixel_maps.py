@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import h5py
+import msgspec
 import numpy as np
 import pytest
 
 from braggwatch.processing.calibration import Calibration
+from braggwatch.processing.chain import Chain
 from braggwatch.processing.detector_settings import DetectorSettings
-from braggwatch.processing.frame import Series
+from braggwatch.processing.frame import Encoding, Frame, Series
 from braggwatch.processing.mask_files import save_mask
+from braggwatch.processing.pipeline import Pipeline
 from braggwatch.processing.pixel_maps import (
     BY_CALIBRATION,
     BY_FILE,
@@ -19,6 +22,7 @@ from braggwatch.processing.pixel_maps import (
     MapKind,
     read_map,
 )
+from braggwatch.processing.stages.hitfind import Hitfind, HitfindSettings
 
 SHAPE = (30, 40)
 GEOMETRY = """
@@ -157,6 +161,30 @@ def test_a_mask_that_was_saved_masks_those_pixels_by_the_setting_that_is_said(tm
     save_mask(tmp_path / "drawn.h5", ~drawn, "another test")
     assert np.array_equal(DetectorSettings(mask=str(tmp_path / "drawn.h5")).detector(series(mask=False)).mask, ~drawn)
     assert [path.name for path in tmp_path.iterdir()] == ["drawn.h5"]
+
+
+def test_a_spot_under_a_mask_that_was_saved_is_not_found(tmp_path: Path) -> None:
+    shape, places = (128, 160), ((30, 40), (90, 120))
+    image = np.random.default_rng(6).poisson(10, shape).astype(np.uint16)
+    for ss, fs in places:
+        image[ss - 1 : ss + 2, fs - 1 : fs + 2] += 500
+    drawn = np.zeros(shape, bool)
+    drawn[85:96, 115:126] = True
+    header = msgspec.structs.replace(series(mask=False), shape=shape)
+    shot = Frame(
+        series="run", number=0, payload=image.tobytes(), shape=shape, dtype="uint16", encoding=Encoding()
+    )  # fmt: skip
+    for settings, expected in (
+        (DetectorSettings(), places),
+        (DetectorSettings(mask=save_mask(tmp_path / "drawn.h5", drawn, "a test")), places[:1]),
+    ):
+        chain = Chain([("hitfind", Hitfind(HitfindSettings(min_peaks=1)))])
+        peaks = Pipeline(header, settings, chain).process(shot).peaks
+        assert peaks is not None
+        found = sorted(
+            (round(float(ss) - 0.5), round(float(fs) - 0.5)) for ss, fs in zip(peaks.ss, peaks.fs, strict=True)
+        )
+        assert found == sorted(expected)
 
 
 def test_a_mask_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
