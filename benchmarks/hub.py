@@ -3,7 +3,8 @@
 `python -m benchmarks.hub [--small 50000] [--large 2000]`
 
 A detector process sends frames as fast as they are taken; a worker process answers each at once without looking at it.
-All three share this machine's cores, so the rate is a lower bound; CPU a frame is the hub's own.
+All three share this machine's cores, so the rate is a lower bound; CPU a frame is the hub's own. Small frames come as
+they are, then in two groups, then in two groups of which one is left out unseen.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import zmq
 from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
+from braggwatch.processing.shot_groups import GroupSettings
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.daq_simulator.settings import SimulatorSettings
 from braggwatch.streamer.daq_simulator.simulator import run_simulator
@@ -27,10 +29,12 @@ from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import Queue
 from braggwatch.streamer.hub import Hub
 from braggwatch.streamer.hub_settings import HubSettings
+from braggwatch.streamer.live_merge import LiveMerge
 from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.pictures import Pictures
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
+from braggwatch.streamer.select_settings import SelectSettings
 from braggwatch.streamer.shot_images import ShotImages
 from braggwatch.streamer.sources.settings import DectrisV2Settings
 from braggwatch.streamer.sources.source import open_source
@@ -40,13 +44,17 @@ ADDRESS = "tcp://127.0.0.1:31902"
 ABOUT = dict.fromkeys(("experiment", "source", "protocol", "version"), "benchmark")
 
 
-def send(image: np.ndarray, n_frames: int) -> None:  # type: ignore[type-arg]
+LASER = "1 on, 1 off"
+GROUPS = GroupSettings(by="laser_1")
+
+
+def send(image: np.ndarray, n_frames: int, laser: str | None) -> None:
     payload = bslz4_chunk(image)
     frame = Frame(
         series="", number=0, payload=payload, shape=image.shape, dtype="uint16", encoding=Encoding("bslz4", "hdf5")
     )
     series = Series(key="", number=1, shape=image.shape, dtype="uint16")
-    run_simulator(SimulatorSettings(address=ADDRESS, n_frames=n_frames), [frame], series)
+    run_simulator(SimulatorSettings(address=ADDRESS, n_frames=n_frames, laser=laser), [frame], series)
 
 
 def answer(hub_address: str) -> None:
@@ -62,26 +70,33 @@ def answer(hub_address: str) -> None:
                 hub.send_multipart([protocol.ENDED, parts[1].bytes])
             elif kind == protocol.FRAME:
                 frame = protocol.decode_frame(parts[1].buffer, parts[2].buffer)
-                result = Result(series=frame.series, number=frame.number, state=State.BLANK, worker="echo")
+                group = GROUPS.group_of(frame.values) if frame.values else ""
+                result = Result(series=frame.series, number=frame.number, state=State.BLANK, worker="echo", group=group)
                 hub.send_multipart([protocol.RESULT, protocol.encode_result(result)])
         hub.send_multipart([protocol.BYE, b"echo"])
 
 
-def measure(image: np.ndarray, n_frames: int) -> tuple[float, float]:  # type: ignore[type-arg]
+def measure(
+    image: np.ndarray,
+    n_frames: int,
+    laser: str | None = None,
+    select: SelectSettings | None = None,
+) -> tuple[float, float]:
     """Return frames a second, and the hub's CPU seconds a frame."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Record(Path(folder, "record.sqlite")) as record,
         Feed("tcp://127.0.0.1:*") as feed,
         Pictures(DetectorSettings()) as pictures,
+        LiveMerge() as merge,
         open_source(DectrisV2Settings(address=ADDRESS, high_water_mark=20)) as source,
     ):
-        results = Results(Statistics(time.time()), record, feed, pictures, ShotImages(8.0), about=ABOUT)
+        results = Results(Statistics(time.time()), record, feed, pictures, ShotImages(8.0), merge, about=ABOUT)
         settings = HubSettings(drop="never", queue_bytes=2**24, credits=8, silence=1e6)
-        hub = Hub(source, settings, b"{}", results, quarantine=lambda series, frame: "")
+        hub = Hub(source, settings, b"{}", results, quarantine=lambda series, frame: "", select=select)
         processes = multiprocessing.get_context("spawn")
         worker = processes.Process(target=answer, args=(hub.bind("tcp://127.0.0.1:*"),))
-        sender = processes.Process(target=send, args=(image, n_frames))
+        sender = processes.Process(target=send, args=(image, n_frames, laser))
         worker.start()
         sender.start()
         while hub.accounts.totals()["total"] == 0:
@@ -104,8 +119,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--large", type=int, default=2000, help="frames of 4 Mpx")
     given = parser.parse_args(arguments)
     rng = np.random.default_rng(0)
-    for name, shape, n_frames in (("64 x 64", (64, 64), given.small), ("4 Mpx", (2162, 2068), given.large)):
-        rate, cpu = measure(rng.poisson(0.8, shape).astype(np.uint16), n_frames)
+    cases = (
+        ("64 x 64", (64, 64), given.small, None, None),
+        ("64 x 64 in two groups", (64, 64), given.small, LASER, None),
+        ("64 x 64, half of them left out", (64, 64), given.small, LASER, SelectSettings(keep={"laser_1": 1})),
+        ("4 Mpx", (2162, 2068), given.large, None, None),
+    )
+    for name, shape, n_frames, laser, select in cases:
+        rate, cpu = measure(rng.poisson(0.8, shape).astype(np.uint16), n_frames, laser, select)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
             f"hub, {n_frames} frames of {name}: {rate:8.0f} frames/s, {1e6 * cpu:6.0f} µs of CPU a frame, "
