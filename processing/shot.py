@@ -1,5 +1,6 @@
 """One exposure on its way through the chain."""
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ class Shot:
     dumped: list[DumpedImage] = field(default_factory=list)
     notices: dict[str, str] = field(default_factory=dict)
     """What a person should know, as a sentence, by kind: a disk that is full, say."""
+    began: float = field(default_factory=time.time)
+    """When its way through the chain began, s since 1970: what stands in file names where `frame` tells no time."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds that each stage took, by instance name."""
 

@@ -17,11 +17,11 @@ _LONGEST_NAME = 200
 """Characters of the detector's name; readers look for the end of a header within some thousand bytes."""
 
 
-def time_of(shot: Shot, now: datetime) -> datetime:
-    """Return when the exposure started, UTC; `now` where the detector did not say it."""
+def time_of(shot: Shot) -> datetime:
+    """Return when the exposure started, UTC; where the detector did not say it, when the chain began with it."""
     seconds = shot.frame.timestamp
     if seconds is None or not _YEAR_2000 <= seconds < 1e11:
-        return now
+        seconds = shot.began
     return datetime.fromtimestamp(seconds, UTC)
 
 

@@ -1,7 +1,7 @@
 """Files of one image each, under the names that the older tools gave."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -22,9 +22,9 @@ SUFFIXES = {"tiff": ".tiff", "cbf": ".cbf", "npy": ".npy"}
 class SingleImageFiles:
     """Writes images into a folder, one a file: BASENAME, UTC time YYYYMMDDhhmmssmmm, ``_``, frame number, suffix.
 
-    The time is that of the exposure or, where the detector says no more than how long its series runs, that of
-    writing. A name that is there already is not taken again: ``-2`` follows the number then. What is no whole image yet
-    has another name, which begins with a dot.
+    The time is that of the exposure or, where the detector says no more than how long its series runs, that at which
+    the chain began with it. A name that is there already is not taken again: ``-2`` follows the number then. What is no
+    whole image yet has another name, which begins with a dot.
     """
 
     def __init__(self, directory: Path, format_: Literal["tiff", "cbf", "npy"]) -> None:
@@ -43,7 +43,7 @@ class SingleImageFiles:
         Raises OSError where the folder or the file cannot be written; nothing is left of the file then.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        time = time_of(shot, datetime.now(UTC))
+        time = time_of(shot)
         description = as_json(describe_image(shot, time))
         name = f"{basename}{milliseconds(time)}_{shot.number:05d}{SUFFIXES[self._format]}"
         path = free_path(self.directory / name)

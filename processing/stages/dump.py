@@ -266,7 +266,7 @@ class Dump:
     def _name_parts(self, shot: Shot, group: str) -> Sequence[str]:
         """Return what the name of a file begins with whose first image is that of `shot`."""
         if self.settings.name is not None:
-            time = milliseconds(time_of(shot, datetime.now(UTC)))
+            time = milliseconds(time_of(shot))
             return [f"{self.settings.name}{group}_{time}" if group else f"{self.settings.name}{time}"]
         series = shot.series
         run = safe_file_name(series.name) if series.name else ""

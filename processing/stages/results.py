@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ class Results:
             raise RuntimeError("begin() must come before event()")
         directory = self.settings.directory
         directory.mkdir(parents=True, exist_ok=True)
-        time = time_of(shot, datetime.now(UTC))
+        time = time_of(shot)
         path = free_path(directory / f"{self._basename}{milliseconds(time)}_{shot.number:05d}.h5")
         content: Any = self._files.content(shot, self._placement)
         write_whole({path: lambda file: file.write(content)})

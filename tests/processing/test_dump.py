@@ -177,13 +177,15 @@ def test_with_a_name_files_are_called_as_the_older_tools_called_theirs(tmp_path:
         assert re.fullmatch(pattern, name)
 
 
-def test_of_a_detector_without_a_clock_the_time_of_writing_counts(tmp_path: Path) -> None:
+def test_of_a_detector_without_a_clock_the_time_of_processing_counts(tmp_path: Path) -> None:
+    before = datetime.now(UTC)
     seen = shot(3)
     seen.frame = msgspec.structs.replace(seen.frame, timestamp=0.03)
-    before = datetime.now(UTC)
-    dump = make(tmp_path, name="hit-")
-    dump.event(seen)
-    dump.end()
+    hits, tiffs = make(tmp_path, name="hit-"), make(tmp_path, name="hit-", format="tiff")
+    for dump in (hits, tiffs):
+        dump.event(seen)
+        dump.end()
+    assert len({place.path.name.partition("_")[0] for place in seen.dumped}) == 1
     stamp = seen.dumped[0].path.name.removeprefix("hit-").partition("_")[0]
     when = datetime.strptime(stamp + "000", "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
     assert before - timedelta(milliseconds=1) <= when <= datetime.now(UTC)

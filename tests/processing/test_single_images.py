@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,9 @@ def test_without_a_name_files_begin_with_that_of_the_instance(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("when", [None, 12.5, float("nan"), float("inf"), -1.0])
-def test_where_the_detector_does_not_say_the_time_it_is_that_of_writing(when: float | None) -> None:
-    now = datetime(2026, 1, 2, tzinfo=UTC)
-    assert time_of(shot(when=when), now) is now
+def test_where_the_detector_does_not_say_the_time_it_is_that_of_processing(when: float | None) -> None:
+    began = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+    assert time_of(replace(shot(when=when), began=began.timestamp())) == began
 
 
 @pytest.mark.parametrize("format_", FORMATS)
