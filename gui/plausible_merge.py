@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from braggwatch.processing.data_quality import Forecast, Shell, Target
+from braggwatch.processing.data_quality import Difference, Forecast, Shell, Target
 from braggwatch.streamer.merge_messages import GroupMerge, Merging
 
 F64 = NDArray[np.float64]
@@ -112,6 +112,17 @@ def _plausible_group(group: GroupMerge) -> GroupMerge:
         resolution=spacing(group.resolution),
         forecast=plausible_forecast(group),
     )
+
+
+def plausible_difference(merging: Merging) -> Difference | None:
+    """Return how far two groups differ, with None for every number that cannot be; None where nothing is said."""
+    if merging.difference is None:
+        return None
+    found = merging.difference.found
+    return Difference(
+        count_of(found.n) or 0, number(found.cc_half, -1, 1), number(found.cc_half_error, 0, 2),
+        number(found.r_iso, 0, 1e4),
+    )  # fmt: skip
 
 
 def plausible_time(time: float) -> float | None:

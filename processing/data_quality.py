@@ -87,3 +87,24 @@ class Forecast:
         """Return what it comes to `elapsed` s later, where nothing else is known by then."""
         seconds, low, high = (None if t is None else max(t - elapsed, 0.0) for t in (self.seconds, self.low, self.high))
         return replace(self, seconds=seconds, low=low, high=high)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far the intensities of two groups of crystals differ; None where a number is unknown."""
+
+    n: int
+    """Reflections observed in both halves of both."""
+    cc_half: float | None = None
+    """Correlation of the differences of the one half with those of the other: 0 without a signal."""
+    cc_half_error: float | None = None
+    """Standard error of `cc_half`."""
+    r_iso: float | None = None
+    """2 sum |I1 - I2| / sum (I1 + I2), noise included."""
+
+    @property
+    def beyond_chance(self) -> bool | None:
+        """Whether it is more than noise: 3 standard errors; None where nothing can be said."""
+        if self.cc_half is None or self.cc_half_error is None:
+            return None
+        return self.cc_half > 3.0 * self.cc_half_error

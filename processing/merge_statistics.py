@@ -117,6 +117,17 @@ def _shell(
     )
 
 
+def correlation_of_halves(seen: NDArray[np.bool_], halves: F64) -> tuple[float | None, float | None]:
+    """Return the correlation of two halves' values ``(2, n)`` where they were `seen` ``(n,)``, and its standard error.
+
+    None for both where it is unknown.
+    """
+    count = np.ascontiguousarray(np.broadcast_to(seen, halves.shape), np.int32)
+    nothing = np.zeros(len(seen))
+    *_, cc, error, _ = _summed(count, np.where(seen, halves, 0.0), nothing, nothing)
+    return (_known(cc), _known(error)) if math.isfinite(cc) else (None, None)
+
+
 def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 

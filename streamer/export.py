@@ -15,6 +15,7 @@ from braggwatch.processing.cxi import CXI, CxiWriter
 from braggwatch.processing.dials_files import DialsWriter
 from braggwatch.processing.mtz import UnmergedMtz
 from braggwatch.streamer.dumps import NOT_GROUPED, Dumps, Progress
+from braggwatch.streamer.merge_messages import GroupDifference
 from braggwatch.streamer.merged_export import MergedFile, MergeOptions, told_apart, write_merged
 
 Format = Literal["stream", "mtz", "merged", "dials", "cxi", "geom"]
@@ -33,6 +34,8 @@ class Exported:
     """Reflections in the files."""
     merged: tuple[MergedFile, ...] = ()
     """Where reflections were merged: what is in each of `files`."""
+    difference: GroupDifference | None = None
+    """Of the two largest groups that were merged."""
 
 
 def export(
@@ -59,6 +62,7 @@ def export(
         raise ValueError(f"{output}: {files[1].suffix} is the file beside it; give the first one another ending")
     _refuse_to_overwrite(files, dumps.paths, force)
     merged: list[MergedFile] = []
+    difference = None
     with _in_place(files) as parts:
         if kind == "stream":
             done = _stream(dumps, parts[0], command, progress, parts[1] if by_group else None)
@@ -67,7 +71,7 @@ def export(
         elif kind == "merged":
             names = told_apart(dumps.groups) if by_group else [dumps.group]
             everything = replace(dumps, group="")
-            n_images, merged = write_merged(
+            n_images, merged, difference = write_merged(
                 everything, dict(zip(names, parts, strict=True)), merging or MergeOptions(), progress
             )
             n_crystals = sum(one.statistics.n_crystals for one in merged)
@@ -82,7 +86,7 @@ def export(
             parts[0].write_text(dumps.geometry(), encoding="utf-8")
     place = dict(zip(parts, files, strict=True))
     merged = [replace(one, path=place[one.path]) for one in merged]
-    return Exported(tuple(one.path for one in merged) or tuple(files), *done, tuple(merged))
+    return Exported(tuple(one.path for one in merged) or tuple(files), *done, tuple(merged), difference)
 
 
 def _check(dumps: Dumps, kind: Format, by_group: bool) -> None:

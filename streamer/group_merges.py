@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from braggwatch.processing.data_quality import USUAL_CC_HALF, Forecast, Target
 from braggwatch.processing.forecast import Forecaster
+from braggwatch.processing.intensity_differences import difference
 from braggwatch.processing.merge import Merge
 from braggwatch.processing.merging import Merger
-from braggwatch.streamer.merge_messages import GroupMerge
+from braggwatch.streamer.merge_messages import STRAY, GroupDifference, GroupMerge
 
 FORECASTS_AT_ONCE = 2
 """Groups whose forecast is worked out anew in one turn, which takes 50 ms each; the others' count down meanwhile."""
@@ -46,6 +47,10 @@ class GroupMerges:
         self._foretell(groups, now, len(groups) if last else FORECASTS_AT_ONCE)
         return tuple(self._message(name, merge, now) for name, merge in groups.items())
 
+    def difference(self) -> GroupDifference | None:
+        """Return how far the two largest groups differ, to the target's resolution."""
+        return largest_difference(self._merger, None if self._target is None else self._target.d_min)
+
     def _foretell(self, groups: dict[str, Merge], now: float, most: int) -> None:
         if self._target is None:
             return
@@ -74,3 +79,15 @@ class GroupMerges:
             whole=aimed.overall,
             forecast=None if watched is None else watched.forecast.later(now - watched.made),
         )
+
+
+def largest_difference(merger: Merger, d_min: float | None = None) -> GroupDifference | None:
+    """Return how far the two largest groups differ, to `d_min` in Angstrom or, left out, to that of the merge.
+
+    None where there are no two; strays do not count.
+    """
+    largest = sorted(merger.groups.items(), key=lambda item: -item[1].n_crystals)[:2]
+    if len(largest) < 2 or largest[1][1].n_crystals <= STRAY * largest[0][1].n_crystals:
+        return None
+    (first, merge), (second, other) = largest
+    return GroupDifference(first, second, difference(merge, other, d_min))

@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from braggwatch.processing.data_quality import Forecast, Shell, Target
+from braggwatch.processing.data_quality import Difference, Forecast, Shell, Target
 
 STRAY = 0.02
 """Groups with fewer crystals than this share of the largest one's are strays, for which nobody waits."""
@@ -42,6 +42,15 @@ class GroupMerge(msgspec.Struct, frozen=True, kw_only=True):
     whole: Shell | None = None
     forecast: Forecast | None = None
     """Seconds count from `Merging.time`."""
+
+
+class GroupDifference(msgspec.Struct, frozen=True):
+    """How far two groups differ, whether by chance alone or not."""
+
+    first: str
+    """Names of the groups; this is the larger one."""
+    second: str
+    found: Difference
 
 
 class Merging(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +99,8 @@ class Merging(msgspec.Struct, frozen=True, kw_only=True):
     """How it came to this, oldest first, at most 400."""
     groups: tuple[GroupMerge, ...] = ()
     """In the order of their names; empty where shots are not grouped."""
+    difference: GroupDifference | None = None
+    """Of the two largest groups, strays left out, to the target's resolution; None where there are no two."""
 
     @property
     def slowest(self) -> GroupMerge | None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from braggwatch.processing.data_quality import USUAL_CC_HALF, Forecast, Shell, Target
-from braggwatch.streamer.merge_messages import GroupMerge, Merging
+from braggwatch.streamer.merge_messages import GroupDifference, GroupMerge, Merging
 from braggwatch.streamer.wording import UNKNOWN, count, duration, plain, said
 
 HELD_UP_BY = {"cc_half": "CC1/2", "completeness": "completeness", "multiplicity": "multiplicity"}
@@ -108,6 +108,21 @@ def _group_cells(group: GroupMerge, age: float) -> tuple[str, ...]:
         said(outer.cc_half, "", 2) if outer else UNKNOWN, said(group.resolution, "", 2),
         forecast_briefly(group.forecast, age),
     )  # fmt: skip
+
+
+def difference_in_words(difference: GroupDifference | None) -> str:
+    """Return whether two groups differ by more than chance; empty where that is not known."""
+    if difference is None or difference.found.beyond_chance is None:
+        return ""
+    first, second = (plain(name, _LONGEST_GROUP) for name in (difference.first, difference.second))
+    found = difference.found
+    numbers = (
+        f"CC1/2 of the differences {said(found.cc_half, '', 2)} ± {said(found.cc_half_error, '', 2)}, "
+        f"R_iso {said(_percent(found.r_iso), '%')}"
+    )
+    if found.beyond_chance:
+        return f"{second} differs from {first} beyond chance ({numbers})"
+    return f"{second} does not differ from {first} beyond chance so far ({numbers})"
 
 
 def left_out_in_words(merging: Merging) -> str:

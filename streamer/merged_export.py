@@ -11,6 +11,8 @@ from braggwatch.processing.merging_sums import Scaling
 from braggwatch.processing.mtz import MeanCell
 from braggwatch.processing.shot_groups import MAX_GROUPS, OTHERS
 from braggwatch.streamer.dumps import Dumps, Progress
+from braggwatch.streamer.group_merges import largest_difference
+from braggwatch.streamer.merge_messages import GroupDifference
 
 Weighting = Literal["mean", "partiality"]
 
@@ -47,12 +49,12 @@ def told_apart(groups: Mapping[str, int]) -> list[str]:
 
 def write_merged(
     dumps: Dumps, files: Mapping[str, Path], options: MergeOptions, progress: Progress
-) -> tuple[int, list[MergedFile]]:
+) -> tuple[int, list[MergedFile], GroupDifference | None]:
     """Merge the crystals of all images and write a file for each group of `files`; an empty name stands for all.
 
     Shots of other groups count for `OTHERS` where that is among them; they are merged in any case, as scale and setting
-    are told by all. Returns how many images there were, and the files; a group without a merged crystal has none.
-    Raises ValueError where no group has any.
+    are told by all. Returns how many images there were, the files, of which a group without a merged crystal has
+    none, and how far the two largest groups differ. Raises ValueError where no group has any.
     """
     if dumps.cell is None:
         raise ValueError("merging needs a space group: the dumps do not say which cell was looked for")
@@ -86,4 +88,4 @@ def write_merged(
         written.append(MergedFile(name, path, len(merged), merge.statistics()))
     if not written:
         raise ValueError("there is nothing to merge: no crystal has a reflection that nothing speaks against")
-    return n_images, written
+    return n_images, written, largest_difference(merger)

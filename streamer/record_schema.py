@@ -182,6 +182,14 @@ CREATE TABLE merge_group_shells (
     PRIMARY KEY (merge, name, shell)
 ) WITHOUT ROWID;
 
+CREATE TABLE merge_differences (
+    merge INTEGER NOT NULL REFERENCES merges (id),
+    first TEXT NOT NULL, second TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    cc_half REAL, cc_half_error REAL, r_iso REAL,
+    PRIMARY KEY (merge, first, second)
+) WITHOUT ROWID;
+
 CREATE TABLE tags (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES runs (id),

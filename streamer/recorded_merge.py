@@ -6,14 +6,15 @@ from collections import defaultdict
 from dataclasses import astuple
 from typing import Any
 
-from braggwatch.processing.data_quality import Forecast, Shell, Target
-from braggwatch.streamer.merge_messages import GroupMerge, MergeMoment, Merging
+from braggwatch.processing.data_quality import Difference, Forecast, Shell, Target
+from braggwatch.streamer.merge_messages import GroupDifference, GroupMerge, MergeMoment, Merging
 from braggwatch.streamer.record_schema import OUTER, OVERALL, WHOLE
 
 _MERGE = f"INSERT INTO merges VALUES (NULL, {', '.join('?' * 23)})"
 _SHELL = f"INSERT INTO merge_shells VALUES ({', '.join('?' * 15)})"
 _GROUP = f"INSERT INTO merge_groups VALUES ({', '.join('?' * 10)})"
 _GROUP_SHELL = f"INSERT INTO merge_group_shells VALUES ({', '.join('?' * 16)})"
+_DIFFERENCE = "INSERT INTO merge_differences VALUES (?, ?, ?, ?, ?, ?, ?)"
 _NEWEST = """
 SELECT id, time, began, a, b, c, alpha, beta, gamma, space_group, n_crystals, n_outliers, n_empty, n_rejected,
     resolution, target_d_min, target_cc_half, target_completeness, target_multiplicity,
@@ -30,6 +31,7 @@ SELECT name, n_crystals, n_outliers, resolution, forecast, forecast_s, forecast_
     forecast_crystals
 FROM merge_groups WHERE merge = ? ORDER BY name
 """
+_DIFFERENCES = "SELECT first, second, n, cc_half, cc_half_error, r_iso FROM merge_differences WHERE merge = ?"
 _GROUP_SHELLS = f"SELECT name, shell, {_STATISTICS} FROM merge_group_shells WHERE merge = ? ORDER BY name, shell"
 _MOMENTS = f"""
 SELECT time, n_crystals, overall.cc_half, outermost.cc_half, whole.completeness
@@ -58,6 +60,9 @@ def write_merge(connection: sqlite3.Connection, merging: Merging) -> None:
         row = merge, group.name, group.n_crystals, group.n_outliers, group.resolution
         connection.execute(_GROUP, (*row, *_forecast_columns(group.forecast)))
         connection.executemany(_GROUP_SHELL, [(merge, group.name, *row) for row in _shell_rows(group)])
+    if merging.difference is not None:
+        apart = merging.difference
+        connection.execute(_DIFFERENCE, (merge, apart.first, apart.second, *astuple(apart.found)))
 
 
 def _forecast_columns(forecast: Forecast | None) -> tuple[Any, ...]:
@@ -92,7 +97,7 @@ def read_merge(connection: sqlite3.Connection) -> Merging | None:
         shells=tuple(shells[i] for i in sorted(shells) if i > OVERALL), resolution=resolution, target=target,
         outer=shells[OUTER], whole=shells[WHOLE],
         forecast=Forecast(row[19], *row[20:24]),
-        groups=_read_groups(connection, number),
+        groups=_read_groups(connection, number), difference=_read_difference(connection, number),
         moments=tuple(MergeMoment(*values) for values in reversed(connection.execute(_MOMENTS, (began,)).fetchall())),
     )  # fmt: skip
 
@@ -110,6 +115,14 @@ def _read_groups(connection: sqlite3.Connection, merge: int) -> tuple[GroupMerge
         )
         for name, n_crystals, n_outliers, resolution, *forecast in connection.execute(_GROUPS, (merge,))
     )  # fmt: skip
+
+
+def _read_difference(connection: sqlite3.Connection, merge: int) -> GroupDifference | None:
+    row = connection.execute(_DIFFERENCES, (merge,)).fetchone()
+    if row is None:
+        return None
+    first, second, *numbers = row
+    return GroupDifference(first, second, Difference(*numbers))
 
 
 def _shell(d_max: float | None, *others: Any) -> Shell:

@@ -105,6 +105,7 @@ class RunningMerge:
             forecast=None if forecaster is None else forecaster.forecast(),
             moments=tuple(self._moments),
             groups=() if self._groups is None else self._groups.messages(now, last=last),
+            difference=None if self._groups is None else self._groups.difference(),
         )
 
     def _begin(self) -> None:

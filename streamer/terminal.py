@@ -13,6 +13,7 @@ from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import Finished, Ledger, Rate, Status
 from braggwatch.streamer.group_wording import table_of_hit_rates
 from braggwatch.streamer.merge_wording import (
+    difference_in_words,
     forecast_in_words,
     left_out_in_words,
     quality_in_words,
@@ -207,6 +208,9 @@ def _merged(finished: Finished) -> list[str]:
         lines.append(f"  target             {target_in_words(merging.target)}: {forecast_in_words(merging.forecast)}")
     if left_out:
         lines.append(f"  not merged         {left_out}")
+    difference = difference_in_words(merging.difference)
+    if difference:
+        lines.append(f"  difference         {difference}")
     tables = table_of_groups(merging), table_of_shells(merging)
     return [*lines, "", *(line for table in tables if table for line in (*(f"  {row}" for row in table), ""))]
 

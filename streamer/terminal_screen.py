@@ -12,6 +12,7 @@ from braggwatch.streamer.feed_messages import CrystalSeen, Finished, LastShots, 
 from braggwatch.streamer.group_wording import hit_rates_in_words, table_of_hit_rates
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.merge_wording import (
+    difference_in_words,
     forecast_briefly,
     forecast_in_words,
     quality_in_words,
@@ -338,6 +339,8 @@ def _merge(view: View, rows: int) -> list[Text]:
         _line((f" {'':<10}", QUIET), (forecast or "nothing is aimed at in [merge]", style)),
     ]
     groups, shells = table_of_groups(merging, view.age or 0.0), table_of_shells(merging)
+    if groups and (difference := difference_in_words(merging.difference)):
+        groups.append(difference)
     if rows >= len(lines) + len(groups):
         lines += [_line((f" {text}", QUIET if number == 0 else style)) for number, text in enumerate(groups)]
     elif merging.slowest is not None:

@@ -2,8 +2,9 @@
 
 from braggwatch.gui.controllers.merging_view import Fact, ShellLine
 from braggwatch.gui.controllers.merging_wording import FEW, correlation, left_out, percent, settings_words, times
+from braggwatch.gui.known_groups import label
 from braggwatch.gui.numbers import UNKNOWN, angstrom, count
-from braggwatch.gui.plausible_merge import count_of, number, plausible_time, spacing
+from braggwatch.gui.plausible_merge import count_of, number, plausible_difference, plausible_time, spacing
 from braggwatch.processing.data_quality import USUAL_CC_HALF, Shell, Target
 from braggwatch.streamer.merge_messages import Merging
 from braggwatch.streamer.wording import clock, plain
@@ -89,6 +90,7 @@ def _about_crystals(merging: Merging) -> list[Fact]:
     rejected = count_of(merging.n_rejected)
     facts = [
         _crystals_merged(merging),
+        *_difference(merging),
         *([_ambiguity(merging)] if len(merging.settings) > 1 else []),
         Fact(
             "Left out",
@@ -107,6 +109,25 @@ def _about_crystals(merging: Merging) -> list[Fact]:
         meaning = "Shots with crystals that could not be merged in time: the machine is too slow for them"
         facts.append(Fact("No time for", f"{count(skipped)} shots", "", meaning, "alarm"))
     return [*facts, *_kind(merging)]
+
+
+def _difference(merging: Merging) -> list[Fact]:
+    """Say whether there is a signal, where there are two groups."""
+    found = plausible_difference(merging)
+    if merging.difference is None or found is None:
+        return []
+    first, second = (label(name) for name in (merging.difference.first, merging.difference.second))
+    error = UNKNOWN if found.cc_half_error is None else f"{found.cc_half_error:.2f}"
+    verdict = {None: "not known yet", True: "beyond chance", False: "none beyond chance so far"}[found.beyond_chance]
+    return [
+        Fact(
+            "Difference", f"{verdict}: CC½ {correlation(found.cc_half)} ±{error}, R_iso {percent(found.r_iso)}", "",
+            f"Of the intensities of {second} and {first}, to the target's resolution. CC½: correlation of the "
+            "differences of two random halves, 0 without a signal, ± its standard error; R_iso: mean difference over "
+            "mean intensity, noise included. Scale and fall-off with resolution do not count",
+            short=f"{verdict}: {correlation(found.cc_half)} ±{error}",
+        )
+    ]  # fmt: skip
 
 
 def _ambiguity(merging: Merging) -> Fact:

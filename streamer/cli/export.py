@@ -17,7 +17,7 @@ from braggwatch.streamer.cli.console import messages, output, say
 from braggwatch.streamer.dumps import dump_files, look_through
 from braggwatch.streamer.export import Exported, Format
 from braggwatch.streamer.export import export as write
-from braggwatch.streamer.merge_wording import COLUMNS, shell_cells
+from braggwatch.streamer.merge_wording import COLUMNS, difference_in_words, shell_cells
 from braggwatch.streamer.merged_export import MergeOptions, Weighting
 from braggwatch.streamer.wording import plain
 
@@ -92,6 +92,8 @@ def export(
         )  # fmt: skip
     for merged in exported.merged:
         output.print(_table(merged.statistics, merged.group))
+    if by_group and (difference := difference_in_words(exported.difference)):
+        say(f"Difference: {difference}.")
     if by_group and exported.merged:
         written = {merged.group for merged in exported.merged}
         for name in sorted(found.groups.keys() - written)[:MAX_GROUPS]:

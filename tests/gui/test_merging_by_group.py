@@ -21,9 +21,9 @@ from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.panels.headline import HeadlinePanel
 from braggwatch.gui.panels.merging import MergingPanel
 from braggwatch.gui.theme import DARK, LIGHT
-from braggwatch.processing.data_quality import Forecast
+from braggwatch.processing.data_quality import Difference, Forecast
 from braggwatch.streamer.feed_messages import Finished
-from braggwatch.streamer.merge_messages import GroupMerge, Merging
+from braggwatch.streamer.merge_messages import GroupDifference, GroupMerge, Merging
 
 AHEAD = Forecast("ahead", 720.0, 480.0, 1140.0, 5000.0, "cc_half", 1.0)
 LATER = replace(AHEAD, seconds=2400.0, high=3600.0)
@@ -166,6 +166,24 @@ def test_a_group_without_a_merged_crystal_is_shown_but_cannot_be_chosen(show: Sh
     assert texts(view)[3] == ["dark", "0", "–", "–", "–", ""]
     assert "7 left out as outliers" in view.facts.groups.rows[3].meaning
     assert view.facts.groups.rows[3].key == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Difference(900, 0.325, 0.031, 0.257), "beyond chance: CC½ 0.32 ±0.03, R_iso 25.7 %"),
+        (Difference(900, -0.02, 0.031, 0.257), "none beyond chance so far: CC½ −0.02 ±0.03, R_iso 25.7 %"),
+        (Difference(3), "not known yet: CC½ – ±–, R_iso –"),
+        (Difference(-BIG, math.nan, math.inf, -1.0), "not known yet: CC½ – ±–, R_iso –"),
+    ],
+    ids=["signal", "chance", "few", "nonsense"],
+)
+def test_whether_two_groups_differ_is_one_of_the_numbers(show: Show, found: Difference, said: str) -> None:
+    message = grouped(difference=GroupDifference("dark", "pumped", found))
+    view, _, _ = show(status(time=message.time), message)
+    assert fact(view, "Difference") == said
+    view, _, _ = show(status(time=message.time), grouped(difference=None))
+    assert "Difference" not in {row.cells[0].text for row in view.facts.rows.rows}
 
 
 def test_the_data_set_in_now_names_the_group_that_takes_longest(qtbot: QtBot) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from braggwatch.processing.data_quality import Difference
+from braggwatch.processing.intensity_differences import difference
 from braggwatch.processing.merge import Merge
 from braggwatch.processing.merging import START_UP, Merger, half_of
 from braggwatch.processing.reflections import Reflections
@@ -267,3 +269,53 @@ def test_a_group_called_others_leaves_room_for_all_that_are_told_apart(dark: lis
     groups = merge([(name, one) for name, one in zip(names, dark, strict=False)]).groups
     assert len(groups) == MAX_GROUPS + 1
     assert groups[OTHERS].n_crystals == 2
+
+
+# -- whether they differ ------------------------------------------------------------------------------------------
+
+
+def apart(crystals: list[tuple[str, Reflections]], d_min: float | None = None) -> Difference:
+    first, second = merge(crystals).groups.values()
+    return difference(first, second, d_min)
+
+
+def in_errors(found: Difference) -> float:
+    assert found.cc_half is not None and found.cc_half_error is not None
+    return found.cc_half / found.cc_half_error
+
+
+def test_a_true_difference_is_told_from_chance(dark: list[Reflections], pumped: list[Reflections]) -> None:
+    found = apart(in_turn(("dark", dark[:300]), ("pumped", pumped[:300])))
+    assert in_errors(found) > 6
+    assert found.beyond_chance
+    better = apart(in_turn(("dark", dark), ("pumped", pumped)))
+    assert in_errors(better) > 2 * in_errors(found)
+    assert found.r_iso is not None and better.r_iso is not None and better.r_iso < found.r_iso
+    coarse = apart(in_turn(("dark", dark), ("pumped", pumped)), 4.0)
+    assert 0 < coarse.n < better.n / 2
+
+
+def test_groups_of_one_kind_differ_by_chance_alone_however_unequal(
+    simulators: tuple[PartialIntensities, PartialIntensities],
+) -> None:
+    errors = []
+    for seed in range(10):
+        first, second = shots(simulators[0], 300, 100 + seed), shots(simulators[0], (300, 90)[seed % 2], 200 + seed)
+        errors.append(in_errors(apart(mixed(first, second))))
+    assert abs(np.mean(errors)) < 1.2
+    assert np.std(errors) < 2.0
+    assert max(errors) < 3.5
+
+
+def test_neither_scale_nor_fall_off_count_for_a_difference(dark: list[Reflections]) -> None:
+    fainter = [
+        replace(one, intensity=one.intensity * fading, sigma=one.sigma * fading)
+        for one in dark[450:]
+        for fading in (1.4 * np.exp(-8.0 * one.inverse_d**2 / 2).astype(np.float32),)
+    ]
+    assert abs(in_errors(apart(mixed(dark[:450], fainter)))) < 3.0
+
+
+def test_of_a_few_crystals_no_difference_is_known(dark: list[Reflections]) -> None:
+    found = apart(in_turn(("dark", dark[:2]), ("pumped", dark[2:4])))
+    assert (found.cc_half, found.cc_half_error, found.r_iso, found.beyond_chance) == (None,) * 4

@@ -11,12 +11,13 @@ from crystals_by_hand import D_MIN, crystals, packed
 
 from braggwatch.processing.data_quality import Forecast
 from braggwatch.processing.forecast import Forecaster
+from braggwatch.processing.intensity_differences import difference
 from braggwatch.processing.merging import Merger
 from braggwatch.processing.shot_groups import MAX_GROUPS
 from braggwatch.processing.simulation.demo import LYSOZYME
 from braggwatch.streamer.group_merges import FORECASTS_AT_ONCE, GroupMerges
 from braggwatch.streamer.integrated import unpack_integrated
-from braggwatch.streamer.merge_messages import GroupMerge, Merging
+from braggwatch.streamer.merge_messages import GroupDifference, GroupMerge, Merging
 from braggwatch.streamer.merge_settings import MergeSettings
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.record_reader import open_read_only
@@ -67,7 +68,7 @@ def test_of_each_group_is_said_what_the_merger_finds() -> None:
 def test_without_groups_nothing_is_said_of_any_and_the_rest_is_the_same() -> None:
     grouped, plain = running()[1], running(names=("",))[1]
     assert plain.groups == ()
-    assert msgspec.structs.replace(grouped, groups=()) == plain
+    assert msgspec.structs.replace(grouped, groups=(), difference=None) == plain
 
 
 def test_the_smaller_group_takes_longer() -> None:
@@ -91,6 +92,23 @@ def test_the_forecast_of_a_group_is_that_of_its_own_merge() -> None:
             forecaster.note(3.0 * (number + 1) / EVERY)
     assert forecaster is not None
     assert by_name(running()[1])["pumped"].forecast == forecaster.forecast()
+
+
+def test_the_two_largest_groups_are_compared_to_the_targets_resolution() -> None:
+    settings = MergeSettings(target_d_min=4.0)
+    said = running(settings=settings)[1].difference
+    merger = Merger(LYSOZYME, d_min=D_MIN)
+    for number, one in enumerate(crystals()):
+        merger.add(one, "run", number, group=name_of(number))
+    dark, pumped = merger.groups.values()
+    assert said == GroupDifference("dark", "pumped", difference(dark, pumped, 4.0))
+    assert said.found.n > 50
+    assert not said.found.beyond_chance
+
+
+def test_one_group_or_a_stray_beside_it_is_compared_with_nothing() -> None:
+    assert running(names=("dark",))[1].difference is None
+    assert running(names=("dark",) * 99 + ("stray",))[1].difference is None
 
 
 def test_of_many_groups_the_forecasts_take_turns_and_count_down_meanwhile() -> None:
@@ -142,7 +160,8 @@ def test_a_group_of_whose_crystals_none_is_merged_has_no_numbers() -> None:
 def test_the_record_gives_back_what_was_said_of_each_group(tmp_path: Path) -> None:
     merge, _ = running()
     said = merge.message(1000.0, last=True)
-    others = msgspec.structs.replace(said, groups=(GroupMerge(name="none merged", n_outliers=3),), time=1010.0)
+    others = msgspec.structs.replace(said, groups=(GroupMerge(name="none merged", n_outliers=3),), time=1010.0,
+                                      difference=None)  # fmt: skip
     for message in (said, others):
         with Record(tmp_path / f"{message.time}.sqlite") as record:
             record.merging(running(50)[1])
@@ -157,3 +176,4 @@ def test_the_record_gives_back_what_was_said_of_each_group(tmp_path: Path) -> No
             for group in message.groups
         ]  # fmt: skip
         assert list(read.groups) == expected
+        assert read.difference == message.difference

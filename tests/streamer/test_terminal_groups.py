@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from test_terminal import LEDGER, MERGED, MERGING, SHELLS, drawn
 
-from braggwatch.processing.data_quality import Forecast
+from braggwatch.processing.data_quality import Difference, Forecast
 from braggwatch.streamer.feed_messages import Finished
-from braggwatch.streamer.merge_messages import GroupMerge, Merging
-from braggwatch.streamer.merge_wording import forecast_briefly
+from braggwatch.streamer.merge_messages import GroupDifference, GroupMerge, Merging
+from braggwatch.streamer.merge_wording import difference_in_words, forecast_briefly
 from braggwatch.streamer.terminal import summary
 
 AHEAD = Forecast("ahead", 720.0, 480.0, 1140.0, 2400.0, "cc_half", 0.999)
@@ -53,6 +53,27 @@ def test_the_summary_has_a_line_for_each_group_and_none_where_shots_are_not_grou
     assert any("R_split" in row for row in rows)
     plain = "\n".join(summary(Finished(time=1.7e9, totals=LEDGER, merging=MERGING)))
     assert "group" not in plain
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Difference(900, 0.32, 0.03, 0.257),
+         "pumped differs from dark beyond chance (CC1/2 of the differences 0.32 ± 0.03, R_iso 25.7 %)"),
+        (Difference(900, 0.02, 0.03, 0.257),
+         "pumped does not differ from dark beyond chance so far (CC1/2 of the differences 0.02 ± 0.03, R_iso 25.7 %)"),
+        (Difference(3), ""),
+    ],
+    ids=["signal", "chance", "unknown"],
+)  # fmt: skip
+def test_it_says_whether_two_groups_differ(found: Difference, words: str) -> None:
+    message = msgspec.structs.replace(BOTH, difference=GroupDifference("dark", "pumped", found))
+    assert difference_in_words(message.difference) == words
+    lines = "\n".join(summary(Finished(time=1.7e9, totals=LEDGER, merging=message)))
+    assert (f"difference         {words}" in lines) == bool(words)
+    shown = drawn(replace(MERGED, merging=message, age=0.0), 140, 40)
+    assert ("beyond chance" in shown) == bool(words)
+    assert difference_in_words(None) == ""
 
 
 def test_unknown_numbers_of_a_group_are_said_to_be_so() -> None:
