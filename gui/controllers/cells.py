@@ -1,11 +1,13 @@
 """Six histograms of the cells found, their fit, and the proposal to look for the fitted cell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from braggwatch.gui.known_groups import known_groups, label
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.newest import newest_first
 from braggwatch.gui.target_cell import TargetCell
@@ -56,9 +58,14 @@ class CellsView(Protocol):
     proposed: Any
     confirmed: Any
     cancelled: Any
+    group_chosen: Any
+    """Name of a group, empty for all."""
 
     def show_histograms(self, histograms: list[CellHistogram]) -> None:
         """Draw all six."""
+
+    def show_groups(self, groups: Sequence[tuple[str, str]], chosen: str) -> None:
+        """Offer groups, each with its label, of which one is chosen, empty for all; without groups, nothing."""
 
     def show_empty(self, why: str) -> None:
         """Show a sentence instead."""
@@ -79,6 +86,8 @@ class CellsController:
     def __init__(self, monitor: Monitor, view: CellsView) -> None:
         self._monitor, self._view = monitor, view
         self.stale = True
+        self.group = ""
+        """Whose lattices are shown; empty for all."""
         self._fits: list[PeakFit] = []
         self._target = TargetCell.of(None)
         self._proposal: Proposal | None = None
@@ -88,6 +97,7 @@ class CellsController:
         view.proposed.connect(self._propose)
         view.confirmed.connect(self._confirm)
         view.cancelled.connect(self._cancel)
+        view.group_chosen.connect(self._choose_group)
 
     def _mark(self) -> None:
         self.stale = True
@@ -96,12 +106,13 @@ class CellsController:
         """Fit and draw."""
         self.stale = False
         self._target = TargetCell.of(self._monitor.settings)
-        cells = np.ascontiguousarray(self._monitor.hits.lattices["cell"].T, np.float64)
+        self._view.show_groups([(name, label(name)) for name in self._groups()], self.group)
+        cells = np.ascontiguousarray(self._lattices()["cell"].T, np.float64)
         fits = [fit_peak(column) for column in cells]
         self._fits = [fit for fit in fits if fit is not None]
         if len(self._fits) < 6:
             self._fits = []
-            self._view.show_empty(_why_empty(self._monitor))
+            self._view.show_empty(_why_empty(self._monitor, self.group))
             self._view.set_can_propose(False, "There is no cell to propose yet.")
             return
         self._view.show_histograms([self._histogram(i, fit, cells[i]) for i, fit in enumerate(self._fits)])
@@ -116,8 +127,28 @@ class CellsController:
         counts, edges = count_in_bins(values, BINS, low, high), np.linspace(low, high, BINS + 1)
         return CellHistogram(NAMES[i], UNITS[i], edges, counts, fit, target, _said(fit, UNITS[i]), _spread(fit))
 
+    def _groups(self) -> tuple[str, ...]:
+        """Return the groups that hits belong to; the chosen one stays chosen when another session has none of it."""
+        hits = self._monitor.hits
+        names = tuple(name for name in known_groups(self._monitor).names if hits.code_of(name) > 0)
+        return names if not self.group or self.group in names else (*names, self.group)
+
+    def _lattices(self) -> NDArray[np.void]:
+        """Return the lattices of the chosen group."""
+        hits = self._monitor.hits
+        lattices = hits.lattices
+        if not self.group:
+            return lattices
+        of_group: NDArray[np.void] = lattices[hits.hits["group"][lattices["hit"]] == hits.code_of(self.group)]
+        return of_group
+
+    def _choose_group(self, group: str) -> None:
+        self.group = group
+        self._cancel()
+        self.stale = True
+
     def _open(self, parameter: int, low: float, high: float) -> None:
-        lattices = self._monitor.hits.lattices
+        lattices = self._lattices()
         values = lattices["cell"][:, parameter]
         rows = lattices["hit"][(values >= low) & (values < high)]
         self._monitor.select(newest_first(self._monitor.hits, rows))
@@ -168,8 +199,10 @@ def _spread(fit: PeakFit) -> str:
     return f"σ {width} · {count(fit.n_outliers)} of {count(fit.n)} outliers"
 
 
-def _why_empty(monitor: Monitor) -> str:
+def _why_empty(monitor: Monitor, group: str) -> str:
     n = len(monitor.hits)
+    if n and group:
+        return f"No cells of group {label(group)} yet: none of its hits is indexed so far."
     if not n:
         return "No cells yet: waiting for the first indexed shot."
     return f"No cells yet: {count(n)} hits, none of them indexed so far."

@@ -1,12 +1,22 @@
 """The cells found: six small histograms, and the proposal of another target."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import pyqtgraph as pg
 from PyQt5.QtCore import Qt, pyqtSignal
 from PyQt5.QtGui import QResizeEvent
-from PyQt5.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QStackedLayout, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
 from braggwatch.gui import style
 from braggwatch.gui.controllers.cells import NAMES, UNITS, CellHistogram, Proposal
@@ -16,6 +26,7 @@ from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.panels.plot import Quantity
 from braggwatch.gui.theme import DARK, SPACE, Theme
 
+_LEAST_BOX_PX, _MOST_BOX_PX = 64, 180
 LENGTHS = "axis of the conventional cell, Å"
 ANGLES = "angle of the conventional cell, degrees"
 _FIT_MEANING = (
@@ -104,6 +115,7 @@ class CellsPanel(Panel):
     proposed = pyqtSignal()
     confirmed = pyqtSignal()
     cancelled = pyqtSignal()
+    group_chosen = pyqtSignal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,6 +148,13 @@ class CellsPanel(Panel):
     def _make_line(self) -> None:
         self._key = QLabel()
         self._say = FittingLabel(quiet=True)
+        self.groups = QComboBox()
+        self.groups.setMinimumWidth(_LEAST_BOX_PX)
+        self.groups.setMaximumWidth(_MOST_BOX_PX)
+        self.groups.setToolTip("Of which group of shots the lattices are shown, fitted and proposed")
+        self.groups.activated.connect(lambda row: self.group_chosen.emit(self.groups.itemData(row)))
+        self._offered: tuple[tuple[str, str], ...] = ()
+        self.groups.hide()
         self.propose = QPushButton("Propose fitted cell as target")
         self.propose.clicked.connect(self.proposed)
         self.confirm = QPushButton("Apply")
@@ -154,6 +173,7 @@ class CellsPanel(Panel):
         line = QHBoxLayout()
         below.addLayout(line)
         line.setSpacing(SPACE)
+        line.addWidget(self.groups)
         line.addWidget(self._key)
         line.addWidget(self._say, 1)
         for button in (self.propose, self.confirm, self.cancel):
@@ -165,6 +185,18 @@ class CellsPanel(Panel):
         self._key.setVisible(self._wide())
         for parameter, shown in zip(self.parameters, histograms, strict=True):
             parameter.show_histogram(shown)
+
+    def show_groups(self, groups: Sequence[tuple[str, str]], chosen: str) -> None:
+        """Offer groups, each with its label, of which one is chosen, empty for all; without groups, nothing."""
+        offered = (("", "all groups"), *groups)
+        if offered != self._offered:
+            self._offered = offered
+            self.groups.clear()
+            for name, text in offered:
+                self.groups.addItem(text, name)
+        self.groups.setCurrentIndex(max(self.groups.findData(chosen), 0))
+        self.groups.setVisible(bool(groups))
+        self._arrange()
 
     def show_empty(self, why: str) -> None:
         """Show a sentence instead."""
@@ -244,7 +276,8 @@ class CellsPanel(Panel):
                 row, column = divmod(i, 3) if columns == 3 else (i % 3, i // 3)
                 self._grid.addWidget(parameter, row, column)
         self._line.setVisible(self.height() > 150)
-        self.propose.setText("Propose fitted cell as target" if self.width() > 320 else "Propose fitted cell")
+        wide = self.width() > (320 if self.groups.isHidden() else 320 + _LEAST_BOX_PX)
+        self.propose.setText("Propose fitted cell as target" if wide else "Propose fitted cell")
         self._key.setVisible(self._wide() and not self._asking and not self.empty)
         rows = 6 // columns
         for parameter in self.parameters:

@@ -12,6 +12,7 @@ class RecordingView:
     proposed = Signal()
     confirmed = Signal()
     cancelled = Signal()
+    group_chosen = Signal(str)
     place_clicked = Signal(float, float)
     axis_chosen = Signal(str)
     fold_chosen = Signal(bool)
@@ -36,6 +37,9 @@ class RecordingView:
 
     def show_proposal(self, proposal: Any) -> None:
         self.told["proposal"] = proposal
+
+    def show_groups(self, groups: Any, chosen: str) -> None:
+        self.told["groups"] = groups, chosen
 
     def show_line(self, line: str) -> None:
         self.told["line"] = line

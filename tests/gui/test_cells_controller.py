@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from messages_by_hand import NotingOutbox
+from msgspec.structs import replace
 from quality_by_hand import TARGET, monitor_with, rows_of_lattices, settings
 from recording_views import BarView
 
@@ -14,6 +15,7 @@ from braggwatch.gui.shot_key import ShotKey
 from braggwatch.gui.target_cell import TargetCell
 from braggwatch.processing.crystfel_cell import cell_text
 from braggwatch.processing.unit_cell import UnitCell
+from braggwatch.streamer.archive_messages import HitRow
 from braggwatch.streamer.control_messages import Change, Changed
 
 
@@ -160,3 +162,50 @@ def test_forgetting_everything_empties_the_panel() -> None:
     assert "empty" in view.told and "drawn" not in view.told
     assert CellsController(Monitor(NotingOutbox()), BarView()).stale
     assert ShotKey("run-1", 3) not in monitor.selection
+
+
+def of_two_groups(n: int) -> list[HitRow]:
+    """Every second hit is pumped, and its cell longer by 0.4 Angstrom."""
+    rows = []
+    for i, row in enumerate(rows_of_lattices(n, outliers=0.0)):
+        pumped = i % 2 == 1
+        longer = [replace(c, cell=(c.cell[0] + 0.4 * pumped, *c.cell[1:])) for c in row.crystals]
+        rows.append(replace(row, group="pumped" if pumped else "dark", crystals=tuple(longer)))
+    return rows
+
+
+def test_the_cells_of_one_group_are_shown_fitted_proposed_and_opened_alone() -> None:
+    monitor, outbox = monitor_with(of_two_groups(1000))
+    monitor.take([settings()])
+    view = BarView()
+    controller = CellsController(monitor, view)
+    controller.refresh()
+    assert view.told["groups"] == ([("dark", "dark"), ("pumped", "pumped")], "")
+    assert view.told["drawn"][0].fit.n == 800
+    view.group_chosen.emit("pumped")
+    assert controller.stale
+    controller.refresh()
+    assert view.told["groups"][1] == "pumped" and view.told["drawn"][0].fit.n == 400
+    assert view.told["drawn"][0].fit.value == pytest.approx(79.7, abs=0.01)
+    view.bar_clicked.emit(0, 79.0, 80.5)
+    groups = {monitor.hits.row(monitor.hits.find(key) or 0).group for key in monitor.selection}
+    assert groups == {"pumped"} and len(monitor.selection) == 400
+    view.proposed.emit()
+    view.confirmed.emit()
+    assert outbox.changes[-1][0] == Change({"index": {"cell": "79.48 79.48 38.10 90 90 90 P43212"}})
+    view.group_chosen.emit("")
+    controller.refresh()
+    assert view.told["drawn"][0].fit.n == 800
+
+
+def test_where_shots_are_not_grouped_no_group_is_offered_and_a_group_without_lattices_says_so() -> None:
+    monitor, _ = monitor_with(rows_of_lattices(20))
+    view = BarView()
+    controller = CellsController(monitor, view)
+    controller.refresh()
+    assert view.told["groups"] == ([], "")
+    view.group_chosen.emit("pumped")
+    controller.refresh()
+    assert view.told["groups"] == ([("pumped", "pumped")], "pumped")
+    assert view.told["empty"] == "No cells of group pumped yet: none of its hits is indexed so far."
+    assert not view.told["can"][0]

@@ -171,3 +171,22 @@ def test_a_resolution_axis_has_round_ticks_that_do_not_touch(qtbot: QtBot) -> No
         assert (np.diff(places) * size / (high - low) >= 30 - 1e-6).all()
     assert axis.tickStrings([0.5, 1 / 2.5, 0.1, 0.0], 1.0, 1.0) == ["2", "2.5", "10", ""]
     assert axis.tickValues(0.0, float("nan"), 100.0) == []
+
+
+def test_the_box_of_groups_is_there_only_where_shots_are_grouped(
+    qtbot: QtBot,
+) -> None:
+    view = CellsPanel()
+    qtbot.addWidget(view)
+    view.resize(400, 300)
+    view.show()
+    told: list[str] = []
+    view.group_chosen.connect(told.append)
+    view.show_groups([], "")
+    assert not view.groups.isVisible()
+    view.show_groups([("laser 1", "laser 1"), ("laser 0", "laser 0")], "")
+    assert view.groups.isVisible()
+    view.groups.activated.emit(1)
+    assert told == ["laser 1"]
+    view.show_groups([("new", "new"), ("laser 1", "laser 1"), ("laser 0", "laser 0")], "laser 0")
+    assert view.groups.isVisible() and view.groups.currentText() == "laser 0"
