@@ -8,6 +8,7 @@ import typer
 from braggwatch.processing.simulation.demo import demo_simulator
 from braggwatch.processing.simulation.pool import StillPool, prepare_pool
 from braggwatch.streamer.cli.console import messages, say
+from braggwatch.streamer.daq_simulator.laser import laser_pattern
 from braggwatch.streamer.daq_simulator.report import SimulatorReport
 from braggwatch.streamer.daq_simulator.settings import FaultSettings, SimulatorSettings
 from braggwatch.streamer.daq_simulator.simulator import Simulator
@@ -16,6 +17,15 @@ from braggwatch.streamer.memory import keep_freed_memory
 
 POOL_IMAGES = 24
 _FAULTS = "Misbehaviour"
+
+
+def _checked_laser(pattern: str | None) -> str | None:
+    try:
+        if pattern is not None:
+            laser_pattern(pattern)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return pattern
 
 
 def simulate(
@@ -45,7 +55,9 @@ def simulate(
     laser: Annotated[
         str | None,
         typer.Option(
-            help="Send the per-shot value laser_1 along, 1 or 0 in a pattern such as '1 on, 1 off'.", show_default=False
+            help="Send the per-shot value laser_1 along, 1 or 0 in a pattern such as '1 on, 1 off'.",
+            callback=_checked_laser,
+            show_default=False,
         ),
     ] = None,
     report: Annotated[
