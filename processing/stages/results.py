@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from braggwatch.processing.chain import Verdict
@@ -62,6 +63,7 @@ class Results:
             with contextlib.suppress(OSError):  # the first shot will say what is wrong with the directory
                 remove_abandoned(self.settings.directory)
         self._placement = Placement(detector)
+        detector.project(np.array([[0.0, 0.0, 1.0]]))  # compiles the kernel
 
     def event(self, shot: Shot) -> Verdict:
         """Write the file of a shot that has a lattice; always KEEP."""
