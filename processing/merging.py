@@ -161,6 +161,12 @@ class Merger(Merge):
         """
         return dict(sorted(self._groups.items()))
 
+    def forget_groups(self) -> None:
+        """Begin the merges of the groups anew; that of all goes on."""
+        self._groups = {}
+        if self._kept is not None:
+            self._kept = [(crystal, None) for crystal, _ in self._kept]
+
     def add(self, reflections: Measured, series: str, number: int, *, group: str = "") -> MergedCrystal:
         """Merge one crystal's reflections, flagged ones left out; `series` and frame `number` choose its half.
 

@@ -41,6 +41,11 @@ class GroupMerges:
         if target is not None:
             self._watched = {name: _Watched(one.forecaster.aimed_at(target)) for name, one in known.items()}
 
+    def forget(self) -> None:
+        """Begin all groups anew."""
+        self._merger.forget_groups()
+        self._watched = {}
+
     def messages(self, now: float, *, last: bool = False) -> tuple[GroupMerge, ...]:
         """Return how each group stands at `now`, s since 1970; `last`: with forecasts that are all of now."""
         groups = self._merger.groups

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from braggwatch.processing.closing import Closing
+from braggwatch.processing.shot_groups import GroupSettings
 from braggwatch.processing.stages.index import IndexSettings, read_cell
 from braggwatch.processing.stages.integrate import IntegrateSettings
 from braggwatch.processing.unit_cell import UnitCell
@@ -40,6 +41,7 @@ class MergePlan:
     d_min: float | None
     problem: str
     """Why, as a sentence."""
+    groups: GroupSettings
 
     @classmethod
     def of(cls, settings: Settings) -> "MergePlan":
@@ -55,14 +57,14 @@ class MergePlan:
         elif not limits:
             problem = "Nothing is merged: the chain has no stage integrate. Put it behind index."
         if problem:
-            return cls(settings.merge, None, None, problem)
-        return cls(settings.merge, read_cell(cells[0]), settings.merge.d_min or limits[0], "")
+            return cls(settings.merge, None, None, problem, settings.groups)
+        return cls(settings.merge, read_cell(cells[0]), settings.merge.d_min or limits[0], "", settings.groups)
 
-    def same_but_target(self, other: "MergePlan") -> bool:
-        """Tell whether a merge by the one can go on by the other."""
-        return self.without_target() == other.without_target()
+    def can_go_on_by(self, other: "MergePlan") -> bool:
+        """Tell whether a merge by the one can go on by the other, with another target or other groups perhaps."""
+        return self.same_in_any_case() == other.same_in_any_case()
 
-    def without_target(self) -> tuple[object, ...]:
+    def same_in_any_case(self) -> tuple[object, ...]:
         """Return all that would make it another merge."""
         settings = self.settings
         return self.cell, self.d_min, settings.shells, settings.scaling, settings.weighting
@@ -72,7 +74,7 @@ class LiveMerge(Closing):
     """The merge of what the workers integrate; but for the thread inside, it belongs to the hub's thread.
 
     Crystals of all runs are merged together. The merge begins anew when the cell, the resolution or the way of merging
-    changes in the settings.
+    changes in the settings; those of the groups of shots also where shots are grouped otherwise.
     """
 
     def __init__(self) -> None:
@@ -138,8 +140,11 @@ class LiveMerge(Closing):
         self._next = 0.0
         if plan.cell is None:
             self._merge = None
-        elif self._merge is not None and before is not None and plan.same_but_target(before):
-            self._merge.aim(plan.settings)
+        elif self._merge is not None and before is not None and before.can_go_on_by(plan):
+            if plan.settings != before.settings:
+                self._merge.aim(plan.settings)
+            if plan.groups != before.groups:
+                self._merge.forget_groups()
         else:
             compile_kernels()
             self._merge = RunningMerge(plan.cell, plan.settings, plan.d_min, time.time())

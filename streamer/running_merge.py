@@ -53,6 +53,11 @@ class RunningMerge:
         else:
             self._forecaster = self._forecaster.aimed_at(target)
 
+    def forget_groups(self) -> None:
+        """Begin the merges of the groups anew, as shots are grouped otherwise from now on; that of all goes on."""
+        if self._groups is not None:
+            self._groups.forget()
+
     def add(self, shot: Integrated) -> None:
         """Merge the crystals of a shot. Raises ValueError where their rows make no sense."""
         for crystal in shot.crystals:

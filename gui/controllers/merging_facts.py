@@ -125,7 +125,7 @@ def _difference(merging: Merging) -> list[Fact]:
             f"Of the intensities of {second} and {first}, to the target's resolution. CC½: correlation of the "
             "differences of two random halves, 0 without a signal, ± its standard error; R_iso: mean difference over "
             "mean intensity, noise included. Scale and fall-off with resolution do not count",
-            short=f"{verdict}: {correlation(found.cc_half)} ±{error}",
+            short=f"{correlation(found.cc_half)} ±{error}",
         )
     ]  # fmt: skip
 

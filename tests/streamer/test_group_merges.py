@@ -1,6 +1,7 @@
 """What is said of a merge by group, while the crystals arrive."""
 
 import dataclasses
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from braggwatch.processing.shot_groups import MAX_GROUPS
 from braggwatch.processing.simulation.demo import LYSOZYME
 from braggwatch.streamer.group_merges import FORECASTS_AT_ONCE, GroupMerges
 from braggwatch.streamer.integrated import unpack_integrated
+from braggwatch.streamer.live_merge import LiveMerge
 from braggwatch.streamer.merge_messages import GroupDifference, GroupMerge, Merging
 from braggwatch.streamer.merge_settings import MergeSettings
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.record_reader import open_read_only
 from braggwatch.streamer.recorded_merge import read_merge
 from braggwatch.streamer.running_merge import RunningMerge
+from braggwatch.streamer.settings import Settings, parse_settings
 
 EVERY = 25
 """Crystals between two messages, which are 3 s apart."""
@@ -92,6 +95,48 @@ def test_the_forecast_of_a_group_is_that_of_its_own_merge() -> None:
             forecaster.note(3.0 * (number + 1) / EVERY)
     assert forecaster is not None
     assert by_name(running()[1])["pumped"].forecast == forecaster.forecast()
+
+
+def test_where_shots_are_grouped_otherwise_the_groups_begin_anew_and_the_merge_of_all_goes_on() -> None:
+    merge, before = running(100)  # the first crystals are not settled yet
+    merge.forget_groups()
+    assert merge.message(1000.0).groups == ()
+    for number in range(100, 200):
+        merge.add(unpack_integrated(packed(number, crystals()[number], group="new")))
+    after = merge.message(1003.0)
+    assert [(group.name, group.n_crystals) for group in after.groups] == [("new", 100)]
+    assert (before.n_crystals, after.n_crystals) == (100, 200)
+
+
+def test_other_groups_in_the_settings_are_other_merges() -> None:
+    def document(**groups: object) -> Settings:
+        chain = {"stages": ["hitfind", "index", "integrate"]}
+        return parse_settings({
+            "chain": chain, "index": {"cell": "79.2 79.2 38.0 90 90 90 P43212"}, "groups": groups,
+            "merge": {"d_min": D_MIN},
+        })  # fmt: skip
+
+    def said(n: int) -> Merging:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            message, problem = live.take()
+            assert problem == ""
+            if message is not None and message.n_crystals == n:
+                return message
+            time.sleep(0.02)
+        raise AssertionError("waited too long")
+
+    with LiveMerge() as live:
+        live.settings_in_force(document(by="laser_1"))
+        for number in range(20):
+            live.add(packed(number, crystals()[number], group="laser_1 0"))
+        first = said(20)
+        live.settings_in_force(document(by="laser_1", names={"0": "dark"}))
+        live.add(packed(20, crystals()[20], group="dark"))
+        second = said(21)
+    assert [group.name for group in first.groups] == ["laser_1 0"]
+    assert [(group.name, group.n_crystals) for group in second.groups] == [("dark", 1)]
+    assert (first.since, first.moments) == (second.since, second.moments[: len(first.moments)])
 
 
 def test_the_two_largest_groups_are_compared_to_the_targets_resolution() -> None:
