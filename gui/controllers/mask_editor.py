@@ -1,5 +1,6 @@
 """Draws masks: shapes on the picture become pixels of the image array, which can be undone, saved and loaded."""
 
+import time
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -78,7 +79,7 @@ class MaskEditorController:
         written = []
         for shape, edit in self._edits.items():
             if edit.unsaved and edit.n_masked:
-                path = folder / f"unsaved-mask-{shape[0]}x{shape[1]}.h5"
+                path = folder / f"unsaved-mask-{shape[0]}x{shape[1]}-{time.strftime('%Y%m%d-%H%M%S')}.h5"
                 try:
                     folder.mkdir(parents=True, exist_ok=True)
                     save_mask(path, edit.mask, _provenance())
