@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pytest
@@ -13,13 +14,17 @@ from programs import (
     recorded_totals,
     start_simulator,
     summary_counts,
+    wait_for_results,
     wait_until,
     write_settings,
 )
 
+from braggwatch.streamer.control_client import ControlClient
+from braggwatch.streamer.control_messages import Change, Changed
 from braggwatch.streamer.daq_simulator.report import SimulatorReport
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import Group
+from braggwatch.streamer.messages import State
 from braggwatch.streamer.replay import RecordFeed
 
 N = 120
@@ -109,3 +114,47 @@ def test_shots_of_the_other_laser_state_are_skipped_and_counted(tmp_path: Path, 
     said = summary_counts(processor.output)
     assert {state: said[state] for state in expected} == expected and said["sum"] == 60
     assert query(tmp_path / "record.sqlite", "SELECT count(*) FROM groups") == [(0,)]
+
+
+def test_groups_and_selection_change_while_frames_come_and_cost_none(tmp_path: Path) -> None:
+    simulator, address = start_simulator(tmp_path, "--frames", "100000", "--rate", "50", "--laser", "1 on, 1 off")
+    settings = write_settings(tmp_path, address, chain={"stages": ["hitfind"]})
+    with simulator, processing(tmp_path, settings) as (processor, feed):
+        wait_for_results(feed, 20)
+        assert feed.status is not None and feed.status.groups == ()
+        changed = change(feed, groups={"by": "laser_1", "names": NAMES}, select={"keep": {"laser_1": 1}})
+        assert (changed.problem, changed.version) == ("", 2)
+        wait_until(lambda: skipped(feed) >= 20 and "pumped" in groups(feed), feed=feed)
+        assert change(feed, select={"keep": None}).problem == ""
+        wait_until(lambda: groups(feed) == set(NAMES.values()), feed=feed)
+        refused = change(feed, select={"settle": 1.0})
+        assert refused.problem.startswith("[select]: keep is missing")
+        processor.interrupt()
+        assert processor.wait() == 0
+    said = summary_counts(processor.output)
+    assert said["skipped"] >= 20 and said["sum"] == said["received"]
+    assert said["skipped"] + said["blank"] + said["hit"] == said["received"]
+    numbers = query(
+        tmp_path / "record.sqlite", "SELECT first FROM losses JOIN states ON code = state WHERE name = 'skipped'"
+    )
+    assert {number % 2 for (number,) in numbers} == {1}
+
+
+def change(feed: FeedClient, **tables: dict[str, Any]) -> Changed:
+    """Have the processor change its settings, and return its answer."""
+    assert feed.header is not None
+    with ControlClient(feed.address, feed.header.control) as client:
+        client.ask(Change(tables, by="a test"))
+        while (answer := client.poll(0.1)) is None:
+            feed.poll(0.05)
+    return answer
+
+
+def skipped(feed: FeedClient) -> int:
+    """Frames left out so far."""
+    return 0 if feed.status is None else feed.status.totals.counts[State.SKIPPED]
+
+
+def groups(feed: FeedClient) -> set[str]:
+    """The groups that there are by now."""
+    return set() if feed.status is None else set(counted(feed.status.groups))

@@ -1,10 +1,12 @@
 """What the hub tells reaches statistics, record and feed, and nothing piles up."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from by_hand import named_series
+from by_hand import frames_of, named_series
 
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.streamer.feed import Feed
@@ -12,6 +14,7 @@ from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import Queue
 from braggwatch.streamer.ledger import LedgerCounts
 from braggwatch.streamer.live_merge import LiveMerge
+from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.pictures import Pictures
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
@@ -56,3 +59,25 @@ def test_a_header_that_comes_late_does_not_begin_the_run_anew(parts: tuple[Resul
     [run] = results._runs.values()
     assert (run.started, run.n_frames) == (began, 5)
     assert results.finished({"total": 0}, "").runs == 1
+
+
+def test_a_value_that_differs_from_shot_to_shot_makes_seventeen_groups_everywhere(
+    parts: tuple[Results, Feed], tmp_path: Path
+) -> None:
+    results, feed = parts
+    results.series_began(named_series("s"))
+    for frame in frames_of("s", range(200)):
+        result = Result(series="s", number=frame.number, state=State.HIT, group=f"pulse {frame.number}\x1b")
+        results.frame_done(result, 0.01, frame, None)
+    with FeedClient(feed.address) as client:
+        while client.status is None or client.shots is None or client.history is None:
+            results.publish({"total": 200}, None, Queue(), [])
+            feed.serve()
+            client.poll(0.05)
+    finished = results.finished({"total": 200}, "")
+    names = {*(f"pulse {n}\ufffd" for n in range(16)), "others"}
+    assert {group.name for group in client.status.groups} == {group.name for group in finished.groups} == names
+    assert {bins.name for bins in client.history.session.groups} == names
+    assert {shot.group for shot in client.shots.shots} == {"others"}
+    with closing(sqlite3.connect(tmp_path / "record.sqlite")) as record:
+        assert {name for (name,) in record.execute("SELECT name FROM groups")} == names
