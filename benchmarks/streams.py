@@ -72,7 +72,7 @@ def through_the_stage(folder: Path) -> float:
         stage.event(shot)
         times.append(perf_counter() - start)
     stage.end()
-    assert stage.not_written == 0
+    assert stage.pause.not_written == 0
     return 1e6 * float(np.median(times))
 
 

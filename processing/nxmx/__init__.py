@@ -2,6 +2,7 @@
 
 from braggwatch.processing.nxmx.cxi_names import packed_cxi_mask
 from braggwatch.processing.nxmx.file_names import (
+    group_in_file_name,
     is_dump_name,
     order_written,
     repair_abandoned,
@@ -15,6 +16,7 @@ from braggwatch.processing.nxmx.writer import NXmxWriter
 __all__ = [
     "MAX_PEAKS",
     "NXmxWriter",
+    "group_in_file_name",
     "is_dump_name",
     "order_written",
     "packed_cxi_mask",

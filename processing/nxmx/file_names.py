@@ -58,3 +58,8 @@ def repair_abandoned(directory: Path) -> list[Path]:
             # Not ours to judge: killed before it was a file of any use, or not ours to write.
             continue
     return repaired
+
+
+def group_in_file_name(group: str) -> str:
+    """Return a group's name as part of a file's; empty for none. Those of numbers stay apart: from, below."""
+    return safe_file_name(group.replace("≥", "from").replace("<", "below")) if group else ""

@@ -1,6 +1,7 @@
 """What a stage does that cannot write: it lets shots go by, says why, and tries again after a while."""
 
 import logging
+import os
 from pathlib import Path
 from time import monotonic
 
@@ -32,7 +33,7 @@ class Pause:
 
     def begin(self, error: OSError, path: Path) -> None:
         """Write nothing for ten seconds, and log why, unless this is but another try that failed."""
-        reason = error.strerror or " ".join(str(error).split())
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
         because = f"{self._stage}: cannot write to {path}: {reason}"
         if self.because is None:
             _log.error("%s; shots go on being counted, the next try is in %g s", because, RETRY_SECONDS)

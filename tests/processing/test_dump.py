@@ -422,6 +422,25 @@ def test_after_kill_9_at_any_moment_everything_flushed_reads_back_as_a_growing_f
         assert_first_images_are_whole(file, n_appended)
 
 
+LEAVER = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from test_dump import make, shot
+dump = make(Path(sys.argv[2]), flush_seconds=0.002)
+for n in range(30):
+    dump.event(shot(n))
+    time.sleep(0.001)
+"""
+
+
+def test_a_process_that_ends_without_ending_its_dump_closes_the_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LEAVER, str(Path(__file__).parent), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60)
+    [path] = tmp_path.glob("*.h5")
+    assert numbers(path) == list(range(30))
+
+
 @pytest.mark.parametrize(
     ("name", "format_", "suffix"), [(None, "nxmx", "h5"), ("hit-", "nxmx", "h5"), ("a", "cxi", "cxi")]
 )
@@ -462,17 +481,17 @@ def test_a_directory_that_cannot_be_made_pauses_the_dump_and_loses_no_hit(
     with caplog.at_level(logging.ERROR):
         assert [dump.event(one) for one in shots] == [Verdict.KEEP] * 3
     assert [one.dumped for one in shots] == [[], [], []]
-    assert dump.not_written == 3
-    assert dump.paused_because == f"dump hit: cannot write to {tmp_path / 'dumps'}: File exists"
+    assert dump.pause.not_written == 3
+    assert dump.pause.because == f"dump hit: cannot write to {tmp_path / 'dumps'}: File exists"
     assert [r.message for r in caplog.records] == [
-        f"{dump.paused_because}; hits go on being counted, the next try is in 10 s"
+        f"{dump.pause.because}; shots go on being counted, the next try is in 10 s"
     ]
     (tmp_path / "dumps").unlink()
-    monkeypatch.setattr("braggwatch.processing.stages.dump.monotonic", lambda: time.monotonic() + 11)
+    monkeypatch.setattr("braggwatch.processing.stages.pausing.monotonic", lambda: time.monotonic() + 11)
     last = shot(3)
     dump.event(last)
     dump.end()
-    assert dump.paused_because is None
+    assert dump.pause.because is None
     assert numbers(last.dumped[0].path) == [3]
 
 
@@ -494,15 +513,15 @@ for one in later:
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 last = shot(30)
 if sys.argv[3] == "a later shot":
-    dump._retry_at = 0
+    dump.pause._retry_at = 0
     dump.event(last)
 dump.end()
 written = sum(bool(one.dumped) for one in later)
 path = first[0].dumped[0].path
 # Where the room ended behind an image's pixels, the rest of it was written later, though it counts as not written.
 assert numbers(path) in (list(range(3 + written)), list(range(4 + written))), numbers(path)
-assert written + dump.not_written == len(later)
-assert dump.not_written > 0
+assert written + dump.pause.not_written == len(later)
+assert dump.pause.not_written > 0
 if last.dumped:
     assert last.dumped[0].path != path
     assert numbers(last.dumped[0].path) == [30]
@@ -520,5 +539,5 @@ def test_a_full_disk_pauses_the_dump_and_keeps_what_was_written(tmp_path: Path, 
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == (
-        f"dump hit: cannot write to {tmp_path}: File too large; hits go on being counted, the next try is in 10 s\n"
+        f"dump hit: cannot write to {tmp_path}: File too large; shots go on being counted, the next try is in 10 s\n"
     )

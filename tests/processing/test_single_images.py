@@ -341,10 +341,10 @@ def test_a_folder_that_cannot_be_made_pauses_the_dump_and_loses_no_hit(
     assert [one.notices for one in shots] == [{"hit-not-dumped": because}] * 3
     assert len(caplog.records) == 1
     (tmp_path / "dumps").unlink()
-    monkeypatch.setattr("braggwatch.processing.stages.dump.monotonic", lambda: time.monotonic() + 11)
+    monkeypatch.setattr("braggwatch.processing.stages.pausing.monotonic", lambda: time.monotonic() + 11)
     last = shot(number=3)
     dump.event(last)
-    assert (dump.paused_because, dump.not_written, last.notices) == (None, 3, {})
+    assert (dump.pause.because, dump.pause.not_written, last.notices) == (None, 3, {})
     assert last.dumped[0].path.is_file()
 
 
@@ -364,13 +364,13 @@ later = [shot(number=n) for n in range(1, 9)]
 for one in later:
     dump.event(one)
 assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole, "something is left"
-assert dump.not_written == 8
+assert dump.pause.not_written == 8
 assert all(one.notices for one in later)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-dump._retry_at = 0
+dump.pause._retry_at = 0
 last = shot(number=9)
 dump.event(last)
-assert last.dumped and dump.paused_because is None
+assert last.dumped and dump.pause.because is None
 dump.end()
 """
 
@@ -383,7 +383,7 @@ def test_a_full_disk_pauses_the_dump_and_leaves_no_half_image(tmp_path: Path, fo
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == (
-        f"dump hit: cannot write to {tmp_path}: File too large; hits go on being counted, the next try is in 10 s\n"
+        f"dump hit: cannot write to {tmp_path}: File too large; shots go on being counted, the next try is in 10 s\n"
     )
 
 
