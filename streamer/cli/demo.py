@@ -58,6 +58,9 @@ def demo(
     merge: Annotated[
         bool, typer.Option("--merge", help="Integrate and merge as well: stills that never repeat are simulated first.")
     ] = False,
+    pump_probe: Annotated[
+        bool, typer.Option("--pump-probe", help="Pump every second shot with a laser, and show both groups of shots.")
+    ] = False,
 ) -> None:
     """Show it at work: lysozyme stills of 4 Mpx, half of them hits, from a simulated EIGER2 over ZeroMQ.
 
@@ -71,7 +74,9 @@ def demo(
     if merge and n_frames > MOST_MERGED:
         raise ValueError(f"with --merge at most {MOST_MERGED} frames can be sent, as none repeats; found {n_frames}")
     detector, feed_address = (f"tcp://127.0.0.1:{port}" for port in free_ports(4)[:2])  # the feed takes three
-    settings = demo_settings(folder, workers, detector=detector, feed=feed_address, dump_once=in_window, merge=merge)
+    settings = demo_settings(
+        folder, workers, detector=detector, feed=feed_address, dump_once=in_window, merge=merge, pump_probe=pump_probe
+    )
     settings_file, pool_file, report_file = (folder / n for n in ("demo.toml", "stills.h5", "sent.json"))
     settings_file.write_text(settings.as_toml(), encoding="utf-8")
     # merging the same noise twice would make the data look better than they are
@@ -87,7 +92,8 @@ def demo(
         _wait_for_workers(feed, workers, processor, folder / "process.log")
         with _program(
             "simulate", "--address", detector, "--pool", str(pool_file), "--frames", str(n_frames),
-            "--rate", str(rate or (20.0 if merge else 50.0)), "--report", str(report_file), log=folder / "simulate.log",
+            "--rate", str(rate or (20.0 if merge else 50.0)), "--report", str(report_file),
+            *(("--laser", "1 on, 1 off") if pump_probe else ()), log=folder / "simulate.log",
         ) as simulator, _stopping(processor, if_fails=simulator):  # fmt: skip
             if opened is not None:
                 say(f"Sending {n_frames} frames. Close the window to end; what is found stays in {folder}")
@@ -109,7 +115,14 @@ def demo(
 
 
 def demo_settings(
-    folder: Path, workers: int, *, detector: str, feed: str, dump_once: bool = False, merge: bool = False
+    folder: Path,
+    workers: int,
+    *,
+    detector: str,
+    feed: str,
+    dump_once: bool = False,
+    merge: bool = False,
+    pump_probe: bool = False,
 ) -> Settings:
     """Return the settings of the demonstration: its files in `folder`, the addresses of detector and feed.
 
@@ -129,6 +142,7 @@ def demo_settings(
             "dump": {"directory": str(folder / "dumps")},
             "index": {"cell": "79.2 79.2 38.0 90 90 90 P43212"},
             "merge": {"d_min": 1.8, "target_d_min": 2.0},
+            "groups": {"by": "laser_1", "names": {"0": "dark", "1": "pumped"}} if pump_probe else {},
         }
     )  # fmt: skip
 

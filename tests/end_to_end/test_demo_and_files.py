@@ -14,7 +14,8 @@ from braggwatch.processing.unit_cell import UnitCell
 
 def test_the_demo_ends_by_itself_and_agrees_with_what_is_true(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    with Program(tmp_path, "demo", "--no-window", "--frames", "40", "--rate", "40", "--directory", folder) as demo:
+    options = "--no-window", "--pump-probe", "--frames", "40", "--rate", "40", "--directory", folder
+    with Program(tmp_path, "demo", *options) as demo:
         assert demo.wait() == 0, demo.messages
     said = summary_counts(demo.output)
     assert {state: said[state] for state in LOST} == LOST
@@ -28,6 +29,7 @@ def test_the_demo_ends_by_itself_and_agrees_with_what_is_true(tmp_path: Path) ->
     assert false_hits == 0
     assert lattices[1] == lattices[2] == str(said["indexed"])
     assert said["indexed"] >= true_hits - 1
+    assert re.findall(r"^  (dark|pumped) +(\d+) ", demo.output, re.MULTILINE) == [("dark", "20"), ("pumped", "20")]
     assert f"Everything of this demo is in {folder}" in demo.output
 
 
