@@ -66,7 +66,7 @@ class Composition:
         self.complaints = Complaints(monitor)
         self._earlier = EarlierShots(monitor)
         strip, image, tuning, hits = StripPanel(), ImagePanel(), TuningPanel(), HitsPanel()
-        headline = HeadlinePanel()
+        headline, self._rates = HeadlinePanel(), RatesPanel()
         self._image, self._tuning = ImageController(monitor, image), TuningController(monitor, tuning)
         self._mask = MaskEditorController(monitor, image.mask_editor, self._image)
         self._tuning.trial_peaks.connect(self._image.set_trial_peaks)
@@ -86,7 +86,7 @@ class Composition:
             _with(OrientationsPanel(), OrientationsController, monitor),
             _with(PeakogramPanel(), PeakogramController, monitor),
             _with(PowderPanel(), PowderController, monitor),
-            _with(RatesPanel(), RatesController, monitor),
+            _with(self._rates, RatesController, monitor),
             _with(ResidualsPanel(), ResidualsController, monitor),
             _with(ResolutionPanel(), ResolutionController, monitor),
         ]
@@ -97,6 +97,7 @@ class Composition:
         hits.folder_wanted.connect(self._open_folder)
         headline.data_set_clicked.connect(lambda: self.window.docks.show(MergingPanel.name))
         add_image_actions(self.window.menus, image)
+        self.window.menus.add("View", "by group", "Rates by group, and back", "G", self._toggle_by_group)
         self.pulse = Pulse(monitor, link, self.complaints)
         self.pulse.use([*self.panels, (image, self._mask)])
         self.window.may_close = self._may_close
@@ -131,6 +132,10 @@ class Composition:
 
     def _close_window(self) -> None:
         self.window.close()
+
+    def _toggle_by_group(self) -> None:
+        self.window.docks.show(RatesPanel.name)
+        self._rates.toggle_by_group()
 
     def _open_folder(self, path: str) -> None:
         if problem := open_folder(path):

@@ -11,7 +11,7 @@ from braggwatch.gui.known_groups import KnownGroups, label
 from braggwatch.gui.numbers import margin, number, of
 from braggwatch.gui.rate_curves import OF_GROUPS, Curve, Proportion, curve_of, proportion_of, said
 from braggwatch.gui.timeline import LOOKED_AT, Sliding, Timeline
-from braggwatch.streamer.wording import duration
+from braggwatch.streamer.wording import clock, duration
 
 Kind = Literal["all", "hit", "indexed", "indexed of all"]
 KINDS: dict[Kind, str] = {
@@ -40,7 +40,7 @@ class GroupRate:
     dashed: bool
     curve: Curve
     digits: str
-    """The rate over the window, in percent, without the unit; “–” when unknown."""
+    """The rate over the window, in percent, without the unit; “–” when unknown. After a run, that of its end."""
     margin: str
     below: str
     """What was divided."""
@@ -96,16 +96,23 @@ def _first_of(timeline: Timeline, since: float) -> int:
     return begin + int(found[0]) if len(found) else timeline.counts.shape[1] - 1
 
 
+def _last_of(sliding: Sliding) -> int:
+    """Return the last point at which a run was on; after it there is nothing new to be said."""
+    on = np.flatnonzero(sliding.sums[LOOKED_AT])
+    return int(on[-1]) if len(on) else -1
+
+
 def _group(timeline: Timeline, sliding: Sliding, known: KnownGroups, wanted: Proportion, name: str) -> GroupRate:
     n = sliding.sums[timeline.row_of(name, wanted.row)]
     divided_by = sliding.sums[timeline.row_of(name, wanted.of)]
-    last = proportion_of(int(n[-1]), int(divided_by[-1])) if len(n) else proportion_of(0, 0)
-    window = duration(float(sliding.seconds[-1])) if len(n) else ""
+    at = _last_of(sliding)
+    last = proportion_of(int(n[at]), int(divided_by[at]))
+    when = f"the {duration(float(sliding.seconds[at]))} before {clock(float(sliding.times[at]))}"
     return GroupRate(
         name, label(name), label(name).removeprefix(f"{known.by} "), known.tone(name), known.dashed(name),
         curve_of(n, divided_by),
-        number(last), margin(last), of(last) or "none now",
-        f"{label(name)}: {wanted.name} over the last {window}, in %, ± half the 95 % interval (Wilson). "
+        number(last), margin(last), of(last) or "none",
+        f"{label(name)}: {wanted.name} over {when}, in %, ± half the 95 % interval (Wilson). "
         "A click opens the group's newest hits.",
     )  # fmt: skip
 

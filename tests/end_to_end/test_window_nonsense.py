@@ -27,6 +27,8 @@ from braggwatch.streamer.feed_client import MAX_MESSAGE_BYTES
 from braggwatch.streamer.feed_messages import (
     PROTOCOL,
     Bins,
+    Group,
+    GroupBins,
     Header,
     History,
     Latency,
@@ -279,6 +281,31 @@ HISTORIES.append(
         Mark(NAN, "settings", "\x1b[31m\n" * 90), Mark(1e300, "run began", ""), Mark(-1e9, "run ended", ""),
     ))
 )  # fmt: skip
+
+
+def of_group(name: str = "dark", frames: int = 3, **columns: list[int]) -> GroupBins:
+    good: dict[str, list[int]] = {"frames": [frames] * 3, "hits": [1] * 3, "indexed": [1] * 3}
+    return GroupBins(name=name, **{**good, **columns})
+
+
+_STRANGE_GROUPS: tuple[tuple[GroupBins, ...], ...] = (
+    (of_group(frames=1), of_group("pumped", frames=2)), (of_group(hits=[1]),), (of_group(indexed=[]),),
+    (of_group(frames=-BIG),), (of_group(frames=BIG),), (of_group(hits=[9] * 3, indexed=[99] * 3),),
+    (of_group("x" * 100_000), of_group("\x1b[2J\0\n<b>&\u202e")), (of_group(), of_group()), (of_group(""),),
+    tuple(of_group(f"delay {i}") for i in range(1000)), (of_group("no laser_1"), of_group("others")),
+)  # fmt: skip
+GROUPS: list[Message] = []
+for _groups in _STRANGE_GROUPS:
+    for _recent, _session in itertools.product((bins(), bins(groups=_groups)), repeat=2):
+        GROUPS.append(History(recent=_recent, session=_session))
+    GROUPS.append(status(groups=tuple(
+        Group(name=group.name, frames=-BIG, hits=BIG, hit=rate, indexed_of_hits=rate) for group in _groups
+        for rate in (Rate(3, 9, 0.1, 0.2),)
+    ), window=0.5))  # fmt: skip
+    GROUPS.append(status(groups=tuple(
+        Group(name=group.name, frames=BIG, hit=Rate(-5, BIG, NAN, INFINITE)) for group in _groups
+    ), window=NAN))  # fmt: skip
+GROUPS += [shot(number, {"group": name}) for number, name in enumerate(("", "dark", "\x1b\0" * 99, "x" * 100_000))]
 _ODD = (NAN, INFINITE, -INFINITE, -1.0, 0.0, 1e300, -1e300)
 _NUMBERS = "completeness", "multiplicity", "snr", "cc_half", "cc_half_error", "cc_star", "r_split"
 _WRONG_SHELLS = [
@@ -309,6 +336,10 @@ KINDS: dict[str, tuple[list[Any], tuple[Sight, ...]]] = {
     "powders": (POWDERS, (("quality", ("powder",)),)),
     "peakograms": (PEAKOGRAMS, (("quality", ("peakogram",)),)),
     "histories": (HISTORIES, (("control room", ("rates",)),)),
+    "groups": (
+        GROUPS,
+        (("control room", ("rates", "headline")), ("control room", ("shots",)), ("quality", ("cells",))),
+    ),
     "statuses": (STATUSES, (("control room", ("health",)), ("control room", ("ledger",)))),
     "mergings": (MERGINGS, (("quality", ("merging", "headline")), ("control room", ("merging",)))),
     "settings": (SETTINGS, (("tuning", ()), ("quality", ("merging",)))),
@@ -364,6 +395,8 @@ def test_what_can_be_read_but_makes_no_sense_does_no_harm(
         watched.live(0.3)
         watched.monitor.go_live("indexed")
         watched.window.resize(1920, 1080)
+        rates = next(panel for panel, _ in watched.composition.panels if panel.name == "rates")
+        rates.choose({"kind": "hit"})
         messages, sights = KINDS[kind]
         for preset, panels in sights:
             watched.window.arrange(preset)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from groups_by_hand import TWO_STATES, random_groups
 from messages_by_hand import NotingOutbox, hit_row, hits
-from numbers_by_hand import T0, history, random_bins, status
+from numbers_by_hand import T0, bins, history, random_bins, status
 from PyQt5.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 from scipy.stats import binomtest
@@ -18,7 +18,9 @@ from braggwatch.gui.controllers.rates_by_group import MOST_DRAWN
 from braggwatch.gui.monitor import Monitor
 from braggwatch.gui.panels.rates import RatesPanel
 from braggwatch.gui.theme import DARK, LIGHT
-from braggwatch.streamer.feed_messages import GroupBins, History
+from braggwatch.streamer.feed_messages import GroupBins, History, Mark
+from braggwatch.streamer.messages import State
+from braggwatch.streamer.wording import clock
 
 TWO = random_groups({"dark": 0.149, "pumped": 0.121})
 
@@ -231,3 +233,14 @@ def test_an_interrupted_run_has_gaps_for_every_group(qtbot: QtBot) -> None:
     dark, pumped = (np.isfinite(curve.curve.yData) for curve in bench.drawn())
     assert dark.all() and not pumped[270:395].any() and pumped[405:].all()
     assert bench.view.digits.groups[1].digits != "–"
+
+
+def test_after_a_run_the_digits_are_those_of_its_end(qtbot: QtBot) -> None:
+    made = bins({State.BLANK: [100] * 100 + [0] * 50})
+    columns = [5] * 100 + [0] * 50
+    groups = GroupBins(name="dark", frames=[10 * n for n in columns], hits=columns, indexed=[0] * 150)
+    marks = Mark(T0, "run began", "run 1"), Mark(T0 + 100, "run ended", "run 1")
+    bench = Bench(qtbot, history(msgspec.structs.replace(made, groups=(groups,)), marks=marks))
+    (dark,) = bench.view.digits.groups
+    assert (dark.digits, dark.below) == ("10.0", "300 of 3\u2009000")
+    assert f"the 60 s before {clock(T0 + 100)}" in dark.meaning
