@@ -1,5 +1,6 @@
 """What a merge comes to for each group of shots: told beside the merge of all, on its scale and in its setting."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from braggwatch.processing.data_quality import USUAL_CC_HALF, Forecast, Target
@@ -7,6 +8,7 @@ from braggwatch.processing.forecast import Forecaster
 from braggwatch.processing.intensity_differences import difference
 from braggwatch.processing.merge import Merge
 from braggwatch.processing.merging import Merger
+from braggwatch.processing.shot_groups import OTHERS, GroupSettings
 from braggwatch.streamer.merge_messages import STRAY, GroupDifference, GroupMerge
 
 FORECASTS_AT_ONCE = 2
@@ -28,9 +30,10 @@ class _Watched:
 class GroupMerges:
     """Watches the groups of a merge."""
 
-    def __init__(self, merger: Merger, target: Target | None) -> None:
-        """`target` is what each of the groups is to reach; None: nothing."""
+    def __init__(self, merger: Merger, target: Target | None, settings: GroupSettings | None = None) -> None:
+        """`target` is what each of the groups is to reach; None: nothing. `settings` say which are leftover."""
         self._merger = merger
+        self._leftover = leftover_groups(settings)
         self._target = target
         self._watched: dict[str, _Watched] = {}
 
@@ -41,9 +44,10 @@ class GroupMerges:
         if target is not None:
             self._watched = {name: _Watched(one.forecaster.aimed_at(target)) for name, one in known.items()}
 
-    def forget(self) -> None:
-        """Begin all groups anew."""
+    def forget(self, settings: GroupSettings) -> None:
+        """Begin all groups anew, as `settings` have them."""
         self._merger.forget_groups()
+        self._leftover = leftover_groups(settings)
         self._watched = {}
 
     def messages(self, now: float, *, last: bool = False) -> tuple[GroupMerge, ...]:
@@ -54,7 +58,8 @@ class GroupMerges:
 
     def difference(self) -> GroupDifference | None:
         """Return how far the two largest groups differ, to the target's resolution."""
-        return largest_difference(self._merger, None if self._target is None else self._target.d_min)
+        d_min = None if self._target is None else self._target.d_min
+        return largest_difference(self._merger, self._leftover, d_min)
 
     def _foretell(self, groups: dict[str, Merge], now: float, most: int) -> None:
         if self._target is None:
@@ -68,13 +73,14 @@ class GroupMerges:
 
     def _message(self, name: str, merge: Merge, now: float) -> GroupMerge:
         if not merge.n_crystals:
-            return GroupMerge(name=name, n_outliers=merge.n_outliers)
+            return GroupMerge(name=name, is_leftover=name in self._leftover, n_outliers=merge.n_outliers)
         found, target = merge.statistics(), self._target
         aimed = found if target is None or target.d_min == merge.unit.d_min else merge.statistics(target.d_min)
         wanted = None if target is None else target.cc_half
         watched = self._watched.get(name)
         return GroupMerge(
             name=name,
+            is_leftover=name in self._leftover,
             n_crystals=merge.n_crystals,
             n_outliers=merge.n_outliers,
             shells=found.shells,
@@ -86,12 +92,20 @@ class GroupMerges:
         )
 
 
-def largest_difference(merger: Merger, d_min: float | None = None) -> GroupDifference | None:
+def leftover_groups(settings: GroupSettings | None) -> frozenset[str]:
+    """Return the names of what belongs to no group that was meant; where settings are unknown, of one of the two."""
+    return frozenset({OTHERS, settings.group_of({})} if settings is not None else {OTHERS})
+
+
+def largest_difference(
+    merger: Merger, leftover: Collection[str] = (OTHERS,), d_min: float | None = None
+) -> GroupDifference | None:
     """Return how far the two largest groups differ, to `d_min` in Angstrom or, left out, to that of the merge.
 
-    None where there are no two; strays do not count.
+    None where there are no two; `leftover` ones and strays do not count.
     """
-    largest = sorted(merger.groups.items(), key=lambda item: -item[1].n_crystals)[:2]
+    groups = [(name, merge) for name, merge in merger.groups.items() if name not in leftover]
+    largest = sorted(groups, key=lambda group: -group[1].n_crystals)[:2]
     if len(largest) < 2 or largest[1][1].n_crystals <= STRAY * largest[0][1].n_crystals:
         return None
     (first, merge), (second, other) = largest

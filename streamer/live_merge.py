@@ -144,10 +144,10 @@ class LiveMerge(Closing):
             if plan.settings != before.settings:
                 self._merge.aim(plan.settings)
             if plan.groups != before.groups:
-                self._merge.forget_groups()
+                self._merge.group_anew(plan.groups)
         else:
             compile_kernels()
-            self._merge = RunningMerge(plan.cell, plan.settings, plan.d_min, time.time())
+            self._merge = RunningMerge(plan.cell, plan.settings, plan.d_min, time.time(), plan.groups)
             self._dropped_before = self._n_dropped
 
     def _merge_all(self) -> None:

@@ -29,6 +29,8 @@ class GroupMerge(msgspec.Struct, frozen=True, kw_only=True):
     """The merge of the crystals of one group, in the frame of the merge of all."""
 
     name: str
+    is_leftover: bool = False
+    """Whether these are shots that belong to no group, as their value is another one or is missing."""
     n_crystals: int = 0
     """Crystals merged."""
     n_outliers: int = 0
@@ -100,13 +102,17 @@ class Merging(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[GroupMerge, ...] = ()
     """In the order of their names; empty where shots are not grouped."""
     difference: GroupDifference | None = None
-    """Of the two largest groups, strays left out, to the target's resolution; None where there are no two."""
+    """Of the two largest groups but leftover ones and strays, to the target's resolution; None: there are no two."""
 
     @property
     def slowest(self) -> GroupMerge | None:
-        """The group for which the target takes longest, strays left out; None where nothing is aimed at by groups."""
-        most = max((group.n_crystals for group in self.groups), default=0)
-        forecasts = {one.name: one.forecast for one in self.groups if one.forecast and one.n_crystals > STRAY * most}
+        """The group for which the target takes longest; None where nothing is aimed at, or shots are not grouped.
+
+        Nobody waits for leftover groups and strays.
+        """
+        groups = [group for group in self.groups if not group.is_leftover]
+        most = max((group.n_crystals for group in groups), default=0)
+        forecasts = {one.name: one.forecast for one in groups if one.forecast and one.n_crystals > STRAY * most}
         if not forecasts:
             return None
 
@@ -115,4 +121,4 @@ class Merging(msgspec.Struct, frozen=True, kw_only=True):
             seconds = math.inf if forecast.seconds is None else forecast.seconds
             return _SLOWNESS[forecast.state], seconds, -group.n_crystals
 
-        return max((group for group in self.groups if group.name in forecasts), key=slowness)
+        return max((group for group in groups if group.name in forecasts), key=slowness)

@@ -163,6 +163,7 @@ CREATE TABLE merge_shells (
 CREATE TABLE merge_groups (
     merge INTEGER NOT NULL REFERENCES merges (id),
     name TEXT NOT NULL,
+    is_leftover INTEGER NOT NULL,
     n_crystals INTEGER NOT NULL,
     n_outliers INTEGER NOT NULL,
     resolution REAL,

@@ -12,7 +12,7 @@ from braggwatch.streamer.record_schema import OUTER, OVERALL, WHOLE
 
 _MERGE = f"INSERT INTO merges VALUES (NULL, {', '.join('?' * 23)})"
 _SHELL = f"INSERT INTO merge_shells VALUES ({', '.join('?' * 15)})"
-_GROUP = f"INSERT INTO merge_groups VALUES ({', '.join('?' * 10)})"
+_GROUP = f"INSERT INTO merge_groups VALUES ({', '.join('?' * 11)})"
 _GROUP_SHELL = f"INSERT INTO merge_group_shells VALUES ({', '.join('?' * 16)})"
 _DIFFERENCE = "INSERT INTO merge_differences VALUES (?, ?, ?, ?, ?, ?, ?)"
 _NEWEST = """
@@ -27,7 +27,7 @@ d_max, d_min, n_possible, n_unique, n_observations, n_pairs, completeness, multi
 """
 _SHELLS = f"SELECT shell, {_STATISTICS} FROM merge_shells WHERE merge = ? ORDER BY shell"
 _GROUPS = """
-SELECT name, n_crystals, n_outliers, resolution, forecast, forecast_s, forecast_low_s, forecast_high_s,
+SELECT name, is_leftover, n_crystals, n_outliers, resolution, forecast, forecast_s, forecast_low_s, forecast_high_s,
     forecast_crystals
 FROM merge_groups WHERE merge = ? ORDER BY name
 """
@@ -57,7 +57,7 @@ def write_merge(connection: sqlite3.Connection, merging: Merging) -> None:
     ).lastrowid  # fmt: skip
     connection.executemany(_SHELL, [(merge, *row) for row in _shell_rows(merging)])
     for group in merging.groups:
-        row = merge, group.name, group.n_crystals, group.n_outliers, group.resolution
+        row = merge, group.name, int(group.is_leftover), group.n_crystals, group.n_outliers, group.resolution
         connection.execute(_GROUP, (*row, *_forecast_columns(group.forecast)))
         connection.executemany(_GROUP_SHELL, [(merge, group.name, *row) for row in _shell_rows(group)])
     if merging.difference is not None:
@@ -108,12 +108,12 @@ def _read_groups(connection: sqlite3.Connection, merge: int) -> tuple[GroupMerge
         shells[name][shell] = _shell(*values)
     return tuple(
         GroupMerge(
-            name=name, n_crystals=n_crystals, n_outliers=n_outliers, resolution=resolution,
+            name=name, is_leftover=bool(leftover), n_crystals=n_crystals, n_outliers=n_outliers, resolution=resolution,
             shells=tuple(shell for number, shell in shells[name].items() if number > OVERALL),
             overall=shells[name].get(OVERALL), outer=shells[name].get(OUTER), whole=shells[name].get(WHOLE),
             forecast=None if forecast[0] is None else Forecast(*forecast),
         )
-        for name, n_crystals, n_outliers, resolution, *forecast in connection.execute(_GROUPS, (merge,))
+        for name, leftover, n_crystals, n_outliers, resolution, *forecast in connection.execute(_GROUPS, (merge,))
     )  # fmt: skip
 
 

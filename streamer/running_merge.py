@@ -8,6 +8,7 @@ import numpy as np
 from braggwatch.processing.data_quality import USUAL_CC_HALF
 from braggwatch.processing.forecast import Forecaster
 from braggwatch.processing.merging import Merger
+from braggwatch.processing.shot_groups import GroupSettings
 from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer.group_merges import GroupMerges
 from braggwatch.streamer.integrated import REFLECTION, Integrated, IntegratedCrystal
@@ -23,7 +24,14 @@ MOMENTS = 400
 class RunningMerge:
     """Merges the crystals of one cell, whatever run they are of."""
 
-    def __init__(self, cell: UnitCell, settings: MergeSettings, d_min: float | None, now: float) -> None:
+    def __init__(
+        self,
+        cell: UnitCell,
+        settings: MergeSettings,
+        d_min: float | None,
+        now: float,
+        group_settings: GroupSettings | None = None,
+    ) -> None:
         """Begin at `now`, s since 1970; `d_min` in Angstrom, None: as far as the first crystals go."""
         self.cell = cell
         self._settings = settings
@@ -33,6 +41,7 @@ class RunningMerge:
         self._merger: Merger | None = None
         self._forecaster: Forecaster | None = None
         self._groups: GroupMerges | None = None
+        self._group_settings = group_settings
         self._moments: list[MergeMoment] = []
         self._moment_every, self._not_noted = 1, 0
         self._problem = ""
@@ -53,10 +62,11 @@ class RunningMerge:
         else:
             self._forecaster = self._forecaster.aimed_at(target)
 
-    def forget_groups(self) -> None:
+    def group_anew(self, group_settings: GroupSettings) -> None:
         """Begin the merges of the groups anew, as shots are grouped otherwise from now on; that of all goes on."""
+        self._group_settings = group_settings
         if self._groups is not None:
-            self._groups.forget()
+            self._groups.forget(group_settings)
 
     def add(self, shot: Integrated) -> None:
         """Merge the crystals of a shot. Raises ValueError where their rows make no sense."""
@@ -132,7 +142,7 @@ class RunningMerge:
         except ValueError as error:
             self._problem = f"crystals cannot be merged: {error}; set d_min in [merge]"
             return
-        self._merger, self._groups = merger, GroupMerges(merger, target)
+        self._merger, self._groups = merger, GroupMerges(merger, target, self._group_settings)
         for shot, crystal in first:
             merger.add(crystal.reflections(), shot.series, shot.number, group=shot.group)
 

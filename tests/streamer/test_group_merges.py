@@ -14,7 +14,7 @@ from braggwatch.processing.data_quality import Forecast
 from braggwatch.processing.forecast import Forecaster
 from braggwatch.processing.intensity_differences import difference
 from braggwatch.processing.merging import Merger
-from braggwatch.processing.shot_groups import MAX_GROUPS
+from braggwatch.processing.shot_groups import MAX_GROUPS, OTHERS, GroupSettings
 from braggwatch.processing.simulation.demo import LYSOZYME
 from braggwatch.streamer.group_merges import FORECASTS_AT_ONCE, GroupMerges
 from braggwatch.streamer.integrated import unpack_integrated
@@ -99,7 +99,7 @@ def test_the_forecast_of_a_group_is_that_of_its_own_merge() -> None:
 
 def test_where_shots_are_grouped_otherwise_the_groups_begin_anew_and_the_merge_of_all_goes_on() -> None:
     merge, before = running(100)  # the first crystals are not settled yet
-    merge.forget_groups()
+    merge.group_anew(GroupSettings(by="laser_4"))
     assert merge.message(1000.0).groups == ()
     for number in range(100, 200):
         merge.add(unpack_integrated(packed(number, crystals()[number], group="new")))
@@ -156,6 +156,21 @@ def test_one_group_or_a_stray_beside_it_is_compared_with_nothing() -> None:
     assert running(names=("dark",) * 99 + ("stray",))[1].difference is None
 
 
+def test_shots_that_belong_to_no_group_are_neither_waited_for_nor_compared() -> None:
+    settings = GroupSettings(by="laser_1", names={"1": "no pump"})
+    merge = RunningMerge(LYSOZYME, FAR, D_MIN, 0.0, settings)
+    names = "no pump", "no laser_1", OTHERS
+    for number, one in enumerate(crystals()):
+        merge.add(unpack_integrated(packed(number, one, group=names[number % 3])))
+        if number % EVERY == EVERY - 1:
+            said = merge.message(3.0 * (number + 1) / EVERY)
+    assert {group.name: group.is_leftover for group in said.groups} == {
+        "no pump": False, "no laser_1": True, OTHERS: True,
+    }  # fmt: skip
+    assert said.slowest is not None and said.slowest.name == "no pump"
+    assert said.difference is None
+
+
 def test_of_many_groups_the_forecasts_take_turns_and_count_down_meanwhile() -> None:
     names = tuple("abcde")
     merge, before = running(names=names)
@@ -205,8 +220,8 @@ def test_a_group_of_whose_crystals_none_is_merged_has_no_numbers() -> None:
 def test_the_record_gives_back_what_was_said_of_each_group(tmp_path: Path) -> None:
     merge, _ = running()
     said = merge.message(1000.0, last=True)
-    others = msgspec.structs.replace(said, groups=(GroupMerge(name="none merged", n_outliers=3),), time=1010.0,
-                                      difference=None)  # fmt: skip
+    none_merged = GroupMerge(name="none merged", n_outliers=3, is_leftover=True)
+    others = msgspec.structs.replace(said, groups=(none_merged,), time=1010.0, difference=None)
     for message in (said, others):
         with Record(tmp_path / f"{message.time}.sqlite") as record:
             record.merging(running(50)[1])

@@ -107,8 +107,9 @@ def test_a_forecast_fits_into_a_column(forecast: Forecast | None, words: str) ->
         ([group("a", 10, Forecast("unknown")), group("b", 20, LATER)], "a"),
         ([group("a", 10, Forecast("unknown")), group("b", 9, Forecast("not at this rate"))], "b"),
         ([group("no laser_1", 10, Forecast("unknown")), group("dark", 500, AHEAD)], "dark"),
+        ([msgspec.structs.replace(group("others", 900, LATER), is_leftover=True), group("dark", 5, AHEAD)], "dark"),
     ],
-    ids=["none", "no-target", "ahead", "unknown", "never", "stray"],
+    ids=["none", "no-target", "ahead", "unknown", "never", "stray", "leftover"],
 )
 def test_the_slowest_group_is_the_one_that_is_waited_for(groups: list[GroupMerge], slowest: str | None) -> None:
     found = merging(*groups).slowest
