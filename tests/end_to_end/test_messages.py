@@ -49,7 +49,7 @@ def port_in_use() -> Iterator[int]:
         pytest.param(
             {"chain": {"stages": ["hitfind", "indx"]}},
             "[chain] stages: there is no stage 'indx'; expected one of hitfind, dump, index, integrate, stream, "
-            "average, or a class of your own as package.module.Class",
+            "results, average, or a class of your own as package.module.Class",
             id="unknown stage",
         ),
         pytest.param(
