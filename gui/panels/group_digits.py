@@ -17,7 +17,7 @@ _LARGEST_PX, _MOST_ROW = 44, 96
 _LINE = 18.0
 _BAR = 4
 _WIDEST = "100.0"
-_LARGEST_IN_LINE = 18
+_SMALLEST_IN_LINE, _LARGEST_IN_LINE = 14, 24
 _LEFT, _RIGHT = (
     int(side | Qt.AlignmentFlag.AlignVCenter) for side in (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight)
 )
@@ -89,12 +89,12 @@ class GroupDigits(QWidget):
 
     def _paint_line(self, painter: QPainter, group: GroupRate, room: QRectF) -> None:
         """Draw name and digits beside each other, the name as far as there is room."""
-        px = int(min(max(0.72 * room.height(), 8), _LARGEST_IN_LINE))
+        px = self._line_px(room)
         margin, value = QRectF(room), QRectF(room)
         margin.setLeft(room.right() - _advance("±10.0", min(px, TITLE_PX)))
         self._text(painter, group.margin, "quiet", min(px, TITLE_PX), margin, flags=_RIGHT)
         value.setRight(margin.left() - SPACE / 2)
-        value.setLeft(value.right() - _advance(f"{_WIDEST} %", px, bold=True) - 2)
+        value.setLeft(value.right() - _value_px(px) - 2)
         tone = "quiet" if group.digits == UNKNOWN else "text"
         self._text(
             painter, f"{group.digits} %" if tone == "text" else UNKNOWN, tone, px, value, bold=True, flags=_RIGHT
@@ -103,6 +103,14 @@ class GroupDigits(QWidget):
         fits = _advance(group.name, min(px, TITLE_PX)) <= name.width()
         text = group.name if fits else group.short
         self._text(painter, text, "quiet", min(px, TITLE_PX), name, elide=Qt.TextElideMode.ElideMiddle)
+
+    def _line_px(self, room: QRectF) -> int:
+        """Return how high digits may be that stand beside names: so high that the names fit, or else not low."""
+        most = int(min(max(0.72 * room.height(), 8), _LARGEST_IN_LINE))
+        widest = max(_advance(group.name, min(most, TITLE_PX)) for group in self.groups)
+        needed = widest + _advance("±10.0", min(most, TITLE_PX)) + SPACE + 2
+        fitting = (px for px in range(most, _SMALLEST_IN_LINE, -1) if needed + _value_px(px) <= room.width())
+        return next(fitting, min(most, _SMALLEST_IN_LINE))
 
     def _text(
         self,
@@ -151,6 +159,10 @@ class GroupDigits(QWidget):
 
 def _advance(text: str, px: int, *, bold: bool = False) -> float:
     return float(QFontMetricsF(style.font(px, bold=bold)).horizontalAdvance(text))
+
+
+def _value_px(px: int) -> float:
+    return _advance(f"{_WIDEST} %", px, bold=True)
 
 
 def _widest_px(width: float) -> float:

@@ -10,9 +10,9 @@ from PyQt5.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 
 from braggwatch.gui import style
 from braggwatch.gui.controllers.rates import RatesShown
-from braggwatch.gui.panels.fitting_label import FittingLabel
 from braggwatch.gui.panels.group_curve import GroupCurve
 from braggwatch.gui.panels.group_digits import GroupDigits
+from braggwatch.gui.panels.group_words import GroupWords
 from braggwatch.gui.panels.marks import Line, Marks
 from braggwatch.gui.panels.panel import Panel
 from braggwatch.gui.panels.plot import Plot, Quantity
@@ -26,6 +26,8 @@ _CLICK_PX = 4
 _SHORTEST_S = 10
 _LEAST_WITH_DIGITS, _LEAST_DIGITS, _MOST_DIGITS = 420, 176, 320
 """px: width of the panel from which on it has digits of groups beside the plot, and of these."""
+_LEAST_BESIDE = 1250
+"""px of width from which on what is said of groups has room beside the boxes."""
 _MANY = 3
 """From more groups on, their bands are drawn faintly."""
 _MOST_NAMED = 2
@@ -84,7 +86,7 @@ class RatesPanel(Panel):
         self.plot.addItem(self.marks, ignoreBounds=True)
         self._add_right_axis()
         self.digits = GroupDigits()
-        self.compared, self.note = FittingLabel(bold=True), FittingLabel(quiet=True)
+        self.words = GroupWords()
         self.reading = QLabel()
         self.boxes = RatesBoxes()
         self.kind, self.span, self.window_box = self.boxes.kind, self.boxes.span, self.boxes.window_box
@@ -119,20 +121,18 @@ class RatesPanel(Panel):
         plot.vb.sigResized.connect(self._fit)
 
     def _lay_out(self) -> None:
-        line = QHBoxLayout()
+        self._line = line = QHBoxLayout()
         line.setContentsMargins(SPACE, SPACE // 2, SPACE, 0)
         line.setSpacing(SPACE // 2)
         line.addWidget(self.boxes)
         line.addWidget(self.reading, 1)
         self.reading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.reading.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        column = QVBoxLayout(self)
+        self._column = column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(line)
-        for label in (self.compared, self.note):
-            label.setContentsMargins(SPACE, 0, SPACE, 0)
-            column.addWidget(label)
+        column.addWidget(self.words)
         body = QHBoxLayout()
         body.setSpacing(0)
         body.addWidget(self.plot, 1)
@@ -144,7 +144,7 @@ class RatesPanel(Panel):
     def set_theme(self, theme: Theme) -> None:
         """Take other colours."""
         super().set_theme(theme)
-        for part in (self.plot, self.digits, self.compared, self.note):
+        for part in (self.plot, self.digits, self.words):
             part.set_theme(theme)
         self.lost.setPen(style.line_pen(theme.alarm))
         style.style_axis(self.plot.plotItem.getAxis("right"), theme, theme.alarm)
@@ -203,15 +203,7 @@ class RatesPanel(Panel):
             # the axis of what was lost speaks for itself, and groups need the room
             self.plot.set_legend(list(zip(curves, names, strict=False)) or [*of_all, (self.lost, "lost")])
         self.digits.set_groups(groups)
-        comparison = None if drawn is None else drawn.comparison
-        self.compared.setVisible(comparison is not None)
-        if comparison is not None:
-            self.compared.set_texts(*comparison.texts)
-            self.compared.set_tone("text" if comparison.sure else "quiet")
-            self.compared.setToolTip(comparison.meaning)
-        note = () if drawn is None else drawn.note
-        self.note.setVisible(bool(note))
-        self.note.set_texts(*note)
+        self.words.show_groups(drawn)
         self._give_room()
 
     def show_choice(self, window: int, span: int, kind: str) -> None:
@@ -243,6 +235,12 @@ class RatesPanel(Panel):
 
     def _give_room(self) -> None:
         height = self.height() - _HEAD_PX
+        beside = self.width() >= _LEAST_BESIDE and self.words.short
+        if beside != (self._line.indexOf(self.words) >= 0):
+            if beside:
+                self._line.insertWidget(1, self.words, 2)
+            else:
+                self._column.insertWidget(1, self.words)
         n, fits, narrow = len(self.digits.groups), self.digits.fits(height), self.width() < _LEAST_WITH_DIGITS
         self.boxes.word(short=narrow and not self.kind.isHidden())
         instead = narrow and fits and n > _MOST_NAMED  # curves without names say nothing

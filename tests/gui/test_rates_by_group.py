@@ -57,7 +57,7 @@ def of_last_minute(told: History, name: str) -> tuple[int, int, int]:
 
 def test_where_shots_are_not_grouped_nothing_is_offered_and_no_room_is_taken(qtbot: QtBot) -> None:
     bench = Bench(qtbot, history(random_bins(300)))
-    for part in (bench.view.kind, bench.view.compared, bench.view.note, bench.view.digits):
+    for part in (bench.view.kind, bench.view.words.compared, bench.view.words.note, bench.view.digits):
         assert not part.isVisible()
     assert bench.named() == ["hit rate", "indexed of hits", "indexed of all", "multi-lattice", "lost"]
     assert all(curve.isVisible() for curve in bench.view.curves)
@@ -84,12 +84,12 @@ def test_the_difference_is_said_over_all_that_is_shown_and_whether_it_is_more_th
     bench = Bench(qtbot, TWO)
     frames, n = ({g.name: sum(getattr(g, what)) for g in TWO.recent.groups} for what in ("frames", "hits"))
     dark, pumped = (100 * n[name] / frames[name] for name in ("dark", "pumped"))
-    text = bench.view.compared.text
+    text = bench.view.words.compared.text
     assert text.startswith(f"pumped {pumped:.1f} % – dark {dark:.1f} %: \u2212{dark - pumped:.1f} ± 0.")
     assert text.endswith(" points, more than chance (last 10 min)")
-    assert bench.view.compared.isVisible()
+    assert bench.view.words.compared.isVisible()
     alike = Bench(qtbot, random_groups({"dark": 0.12, "pumped": 0.12}, n=60))
-    assert alike.view.compared.text.endswith(", no difference seen (last 60 s)")
+    assert alike.view.words.compared.text.endswith(", no difference seen (last 60 s)")
 
 
 def test_all_together_is_one_choice_away_and_back(qtbot: QtBot) -> None:
@@ -111,8 +111,8 @@ def test_of_many_groups_the_largest_are_drawn_and_it_is_said_so(qtbot: QtBot) ->
     bench = Bench(qtbot, told)
     assert [group.name for group in bench.view.digits.groups] == [f"delay {i}" for i in range(1, 16, 2)]
     assert len(bench.drawn()) == MOST_DRAWN
-    assert bench.view.note.text == "too many to draw: showing the 8 largest of 16 groups"
-    assert bench.view.compared.text.startswith("of 16 groups these differ most: delay 15 ")
+    assert bench.view.words.note.text == "too many to draw: showing the 8 largest of 16 groups"
+    assert bench.view.words.compared.text.startswith("of 16 groups these differ most: delay 15 ")
     assert [group.dashed for group in bench.view.digits.groups] == [False] * 4 + [True] * 4
 
 
@@ -124,9 +124,9 @@ def test_shots_that_belong_to_no_group_are_drawn_in_grey_and_not_compared_with_t
     assert [(group.name, group.tone) for group in bench.view.digits.groups] == [
         ("dark", "group_1"), ("pumped", "group_2"), ("no laser_1", "quiet"),
     ]  # fmt: skip
-    assert bench.view.compared.text.startswith("pumped 1")
+    assert bench.view.words.compared.text.startswith("pumped 1")
     alone = Bench(qtbot, random_groups({"others": 0.12, "pumped": 0.5}))
-    assert alone.view.compared.text.startswith("pumped 50.1 % – others 11.8 %: +38.")
+    assert alone.view.words.compared.text.startswith("pumped 50.1 % – others 11.8 %: +38.")
 
 
 def with_hits(monitor: Monitor, groups: dict[int, str]) -> None:
