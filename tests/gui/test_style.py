@@ -3,10 +3,12 @@
 import re
 import time
 from dataclasses import asdict, replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 from numbers_by_hand import T0, rate
+from numpy.typing import NDArray
 from PyQt5.QtCore import QPointF, Qt
 from PyQt5.QtGui import QColor, QPalette
 from PyQt5.QtWidgets import QApplication
@@ -37,6 +39,33 @@ def test_text_and_meanings_stand_out_from_the_panel(theme: Theme) -> None:
     for meaning in ("hit", "indexed", "multi_lattice", "predicted", "alarm", *groups):
         assert contrast(getattr(theme, meaning)) >= 3
     assert contrast(theme.text, style.chosen(theme)) > 4.5
+
+
+# Machado, Oliveira and Fernandes, IEEE Trans. Vis. Comput. Graph. 15 (2009) 1291: linear RGB as others see it
+EYES = {
+    "all cones": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def seen(colour: str, eye: str) -> NDArray[np.float64]:
+    """A colour in CIE L*a*b*, as an eye sees it."""
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    x, y, z = np.cbrt(XYZ @ np.clip(np.array(EYES[eye]) @ linear, 0.0, 1.0) / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+@pytest.mark.parametrize("eye", EYES)
+def test_colour_blind_eyes_tell_groups_apart(theme: Theme, eye: str) -> None:
+    groups = [seen(getattr(theme, group_tone(order)), eye) for order in range(N_GROUP_TONES)]
+    apart = [float(np.linalg.norm(a - b)) for a, b in combinations(groups, 2)]
+    assert min(apart) > 15
+    assert apart[0] > 45  # pumped and dark
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
