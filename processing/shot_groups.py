@@ -61,22 +61,28 @@ class GroupSettings(BaseModel):
             return ""
         value = values.get(self.by)
         if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-            return f"no {self.by}"[:LONGEST_NAME]
+            return self._called("no ", "")
         if self.edges:
             return self._between_edges(value)
         if self.names:
             return self._named(value)
-        return f"{self.by} {value_text(value)}"[:LONGEST_NAME]
+        return self._called("", f" {value_text(value)}")
 
     def _between_edges(self, value: float | str) -> str:
         if isinstance(value, str):
             return OTHERS
         n = bisect_right(self.edges, value)
         if n == 0:
-            return f"{self.by} < {self.edges[0]:g}"[:LONGEST_NAME]
+            return self._called("", f" < {_edge_text(self.edges[0])}")
         if n == len(self.edges):
-            return f"{self.by} ≥ {self.edges[-1]:g}"[:LONGEST_NAME]
-        return f"{self.by} {self.edges[n - 1]:g} to {self.edges[n]:g}"[:LONGEST_NAME]
+            return self._called("", f" ≥ {_edge_text(self.edges[-1])}")
+        return self._called("", f" {_edge_text(self.edges[n - 1])} to {_edge_text(self.edges[n])}")
+
+    def _called(self, before: str, after: str) -> str:
+        """Return the name of a group of values; if it is too long, `by` is cut, which is the same in all of them."""
+        room = LONGEST_NAME - len(before) - len(after)
+        by = self.by if len(self.by) <= room else f"{self.by[: max(room - 1, 0)]}…"
+        return f"{before}{by}{after}"[:LONGEST_NAME]
 
     def _named(self, value: float | str) -> str:
         text = value_text(value)
@@ -95,3 +101,8 @@ def value_text(value: float | str) -> str:
     if isinstance(value, str):
         return value
     return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:g}"
+
+
+def _edge_text(edge: float) -> str:
+    """Return an edge with all of its digits: groups of two edges that look alike would be one."""
+    return repr(edge).removesuffix(".0")

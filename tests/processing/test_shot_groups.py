@@ -54,6 +54,23 @@ def test_numbers_lie_between_edges_the_lower_one_included() -> None:
     assert groups.group_of({"delay_ps": "late"}) == OTHERS
 
 
+def test_edges_of_many_digits_make_groups_of_their_own() -> None:
+    groups = GroupSettings(by="pulse", edges=[20231204.5, 20231205.5, 20231206.5, 30000000])
+    assert [groups.group_of({"pulse": v}) for v in (20231205, 20231206, 20231207)] == [
+        "pulse 20231204.5 to 20231205.5", "pulse 20231205.5 to 20231206.5", "pulse 20231206.5 to 30000000",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("length", [30, 44, 48, 60, 256])
+def test_values_make_groups_of_their_own_however_long_the_name_of_what_they_are(length: int) -> None:
+    by = "LASER:DELAY-STAGE:READBACK"[:length].ljust(length, "x")
+    plainly, by_edges = GroupSettings(by=by), GroupSettings(by=by, edges=[0, 1.5])
+    names = [plainly.group_of(values) for values in ({by: 0}, {by: 1}, {by: 2.25}, {})]
+    names += [by_edges.group_of({by: value}) for value in (-1, 1, 2)]
+    assert len(set(names)) == 7 and all(len(name) <= LONGEST_NAME and "LASER:" in name for name in names)
+    assert names[1].endswith(" 1") and names[5].endswith(" 0 to 1.5")
+
+
 @pytest.mark.parametrize("value", ["x" * 256, 1e300, math.inf, -(2**62)], ids=range(4))
 def test_no_value_makes_an_endless_name(value: float | str) -> None:
     assert len(GroupSettings(by="a" * 40).group_of({"a" * 40: value})) <= LONGEST_NAME
