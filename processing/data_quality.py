@@ -104,7 +104,11 @@ class Difference:
 
     @property
     def beyond_chance(self) -> bool | None:
-        """Whether it is more than noise: 3 standard errors; None where nothing can be said."""
-        if self.cc_half is None or self.cc_half_error is None:
+        """Whether it is more than noise: 3 standard errors; None where nothing can be said.
+
+        The error is taken to be at least that of values with nothing in common, 1/sqrt(n): where a handful of them
+        happen to agree, their own says that they agree well.
+        """
+        if self.cc_half is None or self.cc_half_error is None or self.n < 1:
             return None
-        return self.cc_half > 3.0 * self.cc_half_error
+        return self.cc_half > 3.0 * max(self.cc_half_error, 1.0 / math.sqrt(self.n))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from braggwatch.processing.data_quality import Difference
 from braggwatch.processing.intensity_differences import difference
 from braggwatch.processing.merge import Merge
+from braggwatch.processing.merge_statistics import correlation_of_halves
 from braggwatch.processing.merging import START_UP, Merger, half_of
 from braggwatch.processing.reflections import Reflections
 from braggwatch.processing.shot_groups import MAX_GROUPS, OTHERS
@@ -314,6 +315,16 @@ def test_neither_scale_nor_fall_off_count_for_a_difference(dark: list[Reflection
         for fading in (1.4 * np.exp(-8.0 * one.inverse_d**2 / 2).astype(np.float32),)
     ]
     assert abs(in_errors(apart(mixed(dark[:450], fainter)))) < 3.0
+
+
+@pytest.mark.parametrize("n", [5, 8, 15, 30])
+def test_noise_alone_is_hardly_ever_called_a_difference_also_where_few_reflections_are_common(n: int) -> None:
+    rng = np.random.default_rng(n)
+    everywhere = np.ones(n, bool)
+    verdicts = [
+        Difference(n, *correlation_of_halves(everywhere, rng.normal(size=(2, n)))).beyond_chance for _ in range(2000)
+    ]
+    assert sum(verdict is True for verdict in verdicts) <= 8  # 3 standard errors: 2.7
 
 
 def test_of_a_few_crystals_no_difference_is_known(dark: list[Reflections]) -> None:
