@@ -37,7 +37,7 @@ def main() -> None:
     measured = [simulator.measure(simulator.excite(rng), rng) for _ in range(DIFFERENT)]
     names = [f"delay {number}" for number in range(given.groups)] or [""]
     packed = [
-        pack_crystals("run", number, [crystal], [one], group=names[number % len(names)])
+        (pack_crystals("run", number, [crystal], [one]), names[number % len(names)])
         for number, one in enumerate(measured)
     ]
     stages = ["hitfind", "index", "integrate"]
@@ -51,14 +51,14 @@ def main() -> None:
     process = psutil.Process()
     with LiveMerge() as merge:
         merge.settings_in_force(settings)
-        merge.add(packed[0])
+        merge.add(*packed[0])
         while merge.take()[0] is None:
             time.sleep(0.1)  # kernels are compiled
         before, memory, start = time.process_time(), process.memory_info().rss, time.monotonic()
         own = time.thread_time()
         n = 0
         for one in itertools.islice(itertools.cycle(packed), round(given.rate * given.seconds)):
-            merge.add(one)
+            merge.add(*one)
             n += 1
             time.sleep(max(0.0, start + n / given.rate - time.monotonic()))
         took = time.monotonic() - start

@@ -53,7 +53,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """As `processing.shot_groups` gives it."""
     frames: int = 0
-    """That were looked at, since the start; so are the next two."""
+    """That were looked at since shots are grouped as they are; so are the next two."""
     hits: int = 0
     """Indexed ones included."""
     indexed: int = 0
@@ -331,7 +331,7 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     rates: Rates = Rates()
     """Over the whole session."""
     groups: tuple[Group, ...] = ()
-    """Their rates over the whole session too."""
+    """Their rates since shots are grouped as they are."""
     latency: Latency = Latency()
     """Over the whole session."""
     dumps: tuple[Dump, ...] = ()

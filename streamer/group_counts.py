@@ -1,28 +1,40 @@
 """Shots counted by group, in bounded memory whatever a detector sends."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from braggwatch.processing.shot_groups import LONGEST_NAME, MAX_GROUPS, OTHERS
+from braggwatch.processing.shot_groups import LONGEST_NAME, MAX_GROUPS, OTHERS, GroupSettings
 from braggwatch.streamer.feed_messages import GroupBins
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.wording import plain
 
 
 class GroupNames:
-    """Keeps groups few: the first 16 that come have their name, all further ones are one."""
+    """Keeps groups few: the first 16 that come have their name, all further ones are one.
 
-    def __init__(self) -> None:
+    A name that is new must be the one that the settings in force give: a result may have been on its way when they were
+    changed.
+    """
+
+    def __init__(self, settings: GroupSettings) -> None:
+        self._settings = settings
         self._kept: dict[str, str] = {}
 
-    def __call__(self, name: str) -> str:
-        """Return the name under which the shots of a group are counted; empty for none."""
+    def __call__(self, name: str, values: Mapping[str, float | int | str]) -> str:
+        """Return the name under which a shot is counted that a worker put into a group; empty for none.
+
+        `values` are those that came with its frame.
+        """
         if not name:
             return ""
         kept = self._kept.get(name)
-        if kept is None:
-            if len(self._kept) >= MAX_GROUPS:
-                return OTHERS
-            kept = self._kept[name] = plain(name, LONGEST_NAME)
+        if kept is not None:
+            return kept
+        name = self._settings.group_of(values)
+        if not name or name == OTHERS or name in self._kept:
+            return self._kept.get(name, name)
+        if len(self._kept) >= MAX_GROUPS:
+            return OTHERS
+        kept = self._kept[name] = plain(name, LONGEST_NAME)
         return kept
 
 

@@ -74,8 +74,6 @@ class Integrated(msgspec.Struct, frozen=True):
     series: str
     number: int
     crystals: tuple[IntegratedCrystal, ...]
-    group: str = ""
-    """`Result.group`."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -86,19 +84,17 @@ def pack_integrated(shot: Shot) -> bytes:
     """Pack what was integrated in a shot; empty where nothing was."""
     if not shot.reflections:
         return b""
-    return pack_crystals(shot.series.key, shot.number, shot.crystals, shot.reflections, group=shot.group)
+    return pack_crystals(shot.series.key, shot.number, shot.crystals, shot.reflections)
 
 
-def pack_crystals(
-    series: str, number: int, crystals: Sequence[Crystal], tables: Sequence[Reflections], *, group: str = ""
-) -> bytes:
+def pack_crystals(series: str, number: int, crystals: Sequence[Crystal], tables: Sequence[Reflections]) -> bytes:
     """Pack the crystals of a frame of a series with their reflections; those of an unknown cell are left out."""
     known = tuple(
         IntegratedCrystal.of(crystal, reflections)
         for crystal, reflections in zip(crystals, tables, strict=True)
         if crystal.known is not None
     )
-    return _encoder.encode(Integrated(series, number, known, group))
+    return _encoder.encode(Integrated(series, number, known))
 
 
 def unpack_integrated(packed: bytes) -> Integrated:

@@ -80,7 +80,10 @@ class LiveMerge(Closing):
     def __init__(self) -> None:
         """Start the thread; nothing is merged before settings are in force."""
         self._plans: deque[MergePlan] = deque()
-        self._shots: deque[bytes] = deque(maxlen=SHOTS_WAITING)
+        self._shots: deque[tuple[bytes, str, GroupSettings | None]] = deque(maxlen=SHOTS_WAITING)
+        """Packed, with the group's name, and how shots were grouped then."""
+        self._group_settings: GroupSettings | None = None
+        """How shots are grouped that come now."""
         self._n_dropped = 0
         self._newest: deque[Merging] = deque(maxlen=1)
         self._problems: deque[str] = deque(maxlen=1)
@@ -97,13 +100,14 @@ class LiveMerge(Closing):
 
     def settings_in_force(self, settings: Settings) -> None:
         """Merge by these settings from now on."""
+        self._group_settings = settings.groups
         self._plans.append(MergePlan.of(settings))
 
-    def add(self, packed: bytes) -> None:
-        """Take the crystals of a shot, as `pack_integrated` gives them; the oldest give way to them in the end."""
+    def add(self, packed: bytes, group: str = "") -> None:
+        """Take the crystals of a shot of a group, as `pack_integrated` gives them; the oldest give way in the end."""
         if len(self._shots) == SHOTS_WAITING:
             self._n_dropped += 1
-        self._shots.append(packed)
+        self._shots.append((packed, group, self._group_settings))
 
     def take(self) -> tuple[Merging | None, str]:
         """Return the message that is to be published now, and what went wrong last, as a sentence or empty."""
@@ -152,11 +156,12 @@ class LiveMerge(Closing):
 
     def _merge_all(self) -> None:
         for _ in range(len(self._shots)):
-            packed = self._shots.popleft()
-            if self._merge is None:
+            packed, group, grouped_by = self._shots.popleft()
+            if self._merge is None or self._plan is None:
                 continue
             try:
-                self._merge.add(unpack_integrated(packed))
+                # one that was waiting while groups were changed is in none of the new ones
+                self._merge.add(unpack_integrated(packed), group if grouped_by == self._plan.groups else "")
             except (msgspec.DecodeError, ValueError) as error:
                 self._problems.append(f"the reflections of a crystal make no sense: {error}")
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from braggwatch.processing.frame import Series
-from braggwatch.processing.shot_groups import MAX_GROUPS, OTHERS
+from braggwatch.processing.shot_groups import LONGEST_NAME, MAX_GROUPS, OTHERS
 from braggwatch.streamer.feed_messages import History, Ledger, Mark, Run
-from braggwatch.streamer.group_counts import GroupCounts, GroupNames
+from braggwatch.streamer.group_counts import GroupCounts
 from braggwatch.streamer.messages import State
 from braggwatch.streamer.record_reader import STATES
 from braggwatch.streamer.statistics import RECENT_S
 from braggwatch.streamer.time_bins import N_SESSION_BINS, Slot, as_bins
+from braggwatch.streamer.wording import plain
 
 FRAMES_AT_ONCE = 200_000
 """Frames counted by one query: a tenth of a second."""
@@ -32,6 +33,11 @@ WHERE crystals.run = ? AND crystals.number >= ? AND crystals.number < ? AND latt
 """
 _LOST = f"""
 SELECT {_SECOND} AS second, state, sum(last - first + 1) FROM losses WHERE run = ? GROUP BY second, state
+"""
+_LARGEST = f"""
+SELECT id, name FROM groups
+JOIN (SELECT group_id, count(*) AS n FROM frames WHERE group_id IS NOT NULL GROUP BY group_id) ON group_id = id
+WHERE name != '{OTHERS}' ORDER BY n DESC, id LIMIT {MAX_GROUPS}
 """
 _END_OF_NUMBERS = 2**63 - 1
 
@@ -192,10 +198,10 @@ def span_of(connection: sqlite3.Connection, run: RecordedRun) -> tuple[int, int]
 
 
 def _group_names(connection: sqlite3.Connection) -> dict[int, str]:
-    """Return by id the names under which the shots of groups are counted: those of later sessions may be too many."""
-    named = GroupNames()
-    rows = connection.execute("SELECT id, name FROM groups ORDER BY id LIMIT ?", (MAX_GROUPS,))
-    return {id_: named(str(name)) for id_, name in rows}
+    """Return by id the names under which the shots of groups are counted: of several sessions the largest 16."""
+    (n,) = connection.execute("SELECT count(*) FROM groups").fetchone()
+    rows = connection.execute(_LARGEST if n > MAX_GROUPS else "SELECT id, name FROM groups")
+    return {id_: plain(str(name), LONGEST_NAME) for id_, name in rows}
 
 
 def _count_frames(

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from braggwatch.processing.frame import Frame, Series
+from braggwatch.processing.shot_groups import GroupSettings
 from braggwatch.streamer import silence
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_messages import (
@@ -71,7 +72,10 @@ class Results:
         """Those that are open, and the one that ended last."""
         self._last_ended = ""
         self._n_runs = 0
-        self._group_names = GroupNames()
+        self._group_settings = GroupSettings()
+        self._group_names = GroupNames(self._group_settings)
+        self._group = ""
+        """Of the shot that was done last."""
         self._notices: dict[str, Notice] = {}
         self._dumps: dict[tuple[str, str], int] = {}
         self._restarts: Counter[str] = Counter()
@@ -93,6 +97,9 @@ class Results:
         if change:
             self._statistics.mark(Mark(now, "settings", change))
         self._statistics.look_back(settings.feed.window)
+        if settings.groups != self._group_settings:
+            self._group_settings, self._group_names = settings.groups, GroupNames(settings.groups)
+            self._statistics.forget_groups()
         self._pictures.detector_changed(settings.detector)
         self._merge.settings_in_force(settings)
         self._feed.publish(SettingsInForce(version=self.settings_version, time=now, text=text))
@@ -121,8 +128,9 @@ class Results:
     def frame_done(self, result: Result, latency: float, frame: Frame, corrected: Any) -> None:
         """A result is there."""
         now = time.time()
-        if result.group != (group := self._group_names(result.group)):
-            result = msgspec.structs.replace(result, group=group)
+        self._group = self._group_names(result.group, frame.values)
+        if result.group != self._group:
+            result = msgspec.structs.replace(result, group=self._group)
         self._statistics.done(result, latency, now)
         self._record.result(result, now)
         self._pictures.shot(result, frame)
@@ -134,7 +142,7 @@ class Results:
 
     def integrated(self, packed: bytes) -> None:
         """Crystals are to be merged."""
-        self._merge.add(packed)
+        self._merge.add(packed, self._group)
 
     def frames_lost(self, series: str, numbers: range, state: State, reason: str) -> None:
         """Frames ended without a result."""

@@ -37,7 +37,7 @@ class RunningMerge:
         self._settings = settings
         self._d_min = d_min
         self._since = now
-        self._first: list[tuple[Integrated, IntegratedCrystal]] = []
+        self._first: list[tuple[Integrated, IntegratedCrystal, str]] = []
         self._merger: Merger | None = None
         self._forecaster: Forecaster | None = None
         self._groups: GroupMerges | None = None
@@ -65,18 +65,22 @@ class RunningMerge:
     def group_anew(self, group_settings: GroupSettings) -> None:
         """Begin the merges of the groups anew, as shots are grouped otherwise from now on; that of all goes on."""
         self._group_settings = group_settings
+        self._first = [(shot, crystal, "") for shot, crystal, _ in self._first]
         if self._groups is not None:
             self._groups.forget(group_settings)
 
-    def add(self, shot: Integrated) -> None:
-        """Merge the crystals of a shot. Raises ValueError where their rows make no sense."""
+    def add(self, shot: Integrated, group: str = "") -> None:
+        """Merge the crystals of a shot, which is of a group or, left out, of none.
+
+        Raises ValueError where their rows make no sense.
+        """
         for crystal in shot.crystals:
             if not crystal.is_of(self.cell):
                 self._n_foreign += 1
             elif self._merger is not None:
-                self._merger.add(crystal.reflections(), shot.series, shot.number, group=shot.group)
+                self._merger.add(crystal.reflections(), shot.series, shot.number, group=group)
             elif not self._problem:
-                self._first.append((shot, crystal))
+                self._first.append((shot, crystal, group))
         if len(self._first) >= FIRST or (self._first and self._d_min is not None):
             self._begin()
 
@@ -127,7 +131,7 @@ class RunningMerge:
         first, self._first = self._first, []
         d_min = self._d_min
         if d_min is None:
-            spacings = [self.cell.d_spacing(crystal.reflections().hkl) for _, crystal in first]
+            spacings = [self.cell.d_spacing(crystal.reflections().hkl) for _, crystal, _ in first]
             nearest = np.concatenate(spacings)
             if not len(nearest):
                 return
@@ -143,8 +147,8 @@ class RunningMerge:
             self._problem = f"crystals cannot be merged: {error}; set d_min in [merge]"
             return
         self._merger, self._groups = merger, GroupMerges(merger, target, self._group_settings)
-        for shot, crystal in first:
-            merger.add(crystal.reflections(), shot.series, shot.number, group=shot.group)
+        for shot, crystal, group in first:
+            merger.add(crystal.reflections(), shot.series, shot.number, group=group)
 
     def _note(self, moment: MergeMoment) -> None:
         self._not_noted += 1

@@ -70,6 +70,13 @@ class Statistics:
             raise ValueError(f"the window of the rates must be 1 to {RECENT_S} s; found {window} s")
         self.window = int(window)
 
+    def forget_groups(self) -> None:
+        """Count by group anew, as shots are grouped otherwise from now on; whatever is not by group goes on."""
+        self._groups = GroupCounts()
+        self._slot.groups = GroupCounts()
+        self._recent.forget_groups()
+        self._session.forget_groups()
+
     def arrived(self, n_bytes: int, now: float) -> None:
         """Count a frame that came in, with the bytes that it took on the wire."""
         if now >= self._slot.end:
@@ -123,12 +130,12 @@ class Statistics:
         return rates_of(self._session.sum(self._slot))
 
     def groups(self, now: float) -> tuple[Group, ...]:
-        """Return how many shots of each group there were since the start, and their rates over the window."""
+        """Return how many shots of each group there were since groups began, and their rates over the window."""
         self._turn(now)
         return groups_of(self._groups, self._recent.sum(self.window, self._slot).groups)
 
     def session_groups(self) -> tuple[Group, ...]:
-        """Return the groups with their rates since the start."""
+        """Return the groups with their rates since groups began."""
         return groups_of(self._groups, self._groups)
 
     def throughput(self, now: float) -> Throughput:

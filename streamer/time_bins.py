@@ -55,6 +55,11 @@ class RecentBins:
         while self._slots[0].start <= slot.start - self._seconds:
             self._slots.popleft()
 
+    def forget_groups(self) -> None:
+        """Forget what was counted by group."""
+        for slot in self._slots:
+            slot.groups = GroupCounts()
+
     def sum(self, seconds: int, current: Slot) -> Slot:
         """Return the sum over the last `seconds`, the one in progress included."""
         total = Slot(current.start - seconds + 1, seconds)
@@ -90,6 +95,11 @@ class SessionBins:
         for i in range(len(self._slots), index + 1):
             self._slots.append(self._empty(i))
         self._slots[index].merge(slot)
+
+    def forget_groups(self) -> None:
+        """Forget what was counted by group."""
+        for slot in self._slots:
+            slot.groups = GroupCounts()
 
     def sum(self, current: Slot) -> Slot:
         """Return the sum over everything, the second in progress included."""

@@ -39,7 +39,7 @@ def merged(
     for number in range(n):
         reflections = simulator.measure(simulator.excite(rng), rng, float(rng.lognormal(-0.15, 0.55)))
         crystal = IntegratedCrystal.of(Crystal(cell.A, known=cell), reflections)
-        merge.add(Integrated("run-1", number, (crystal,), groups[number % len(groups)] if groups else ""))
+        merge.add(Integrated("run-1", number, (crystal,)), groups[number % len(groups)] if groups else "")
         if number % per_turn == per_turn - 1:
             now += EVERY_S
             message = merge.message(now, last=number == n - 1)

@@ -22,8 +22,6 @@ def crystals(n: int = 300) -> tuple[Reflections, ...]:
     return tuple(simulator.measure(simulator.excite(rng), rng) for _ in range(n))
 
 
-def packed(
-    number: int, reflections: Reflections, *, cell: UnitCell = LYSOZYME, series: str = "run", group: str = ""
-) -> bytes:
+def packed(number: int, reflections: Reflections, *, cell: UnitCell = LYSOZYME, series: str = "run") -> bytes:
     """Return one shot with one crystal, as it goes from a worker to the hub."""
-    return pack_crystals(series, number, [Crystal(cell.A, known=cell)], [reflections], group=group)
+    return pack_crystals(series, number, [Crystal(cell.A, known=cell)], [reflections])

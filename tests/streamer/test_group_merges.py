@@ -42,7 +42,7 @@ def running(n: int = 300, settings: MergeSettings = FAR, names: tuple[str, ...] 
     message = merge.message(0.0)
     for number, one in enumerate(crystals()[:n]):
         group = names[number % len(names)] if names else name_of(number)
-        merge.add(unpack_integrated(packed(number, one, group=group)))
+        merge.add(unpack_integrated(packed(number, one)), group)
         if number % EVERY == EVERY - 1:
             message = merge.message(3.0 * (number + 1) / EVERY)
     return merge, message
@@ -102,7 +102,7 @@ def test_where_shots_are_grouped_otherwise_the_groups_begin_anew_and_the_merge_o
     merge.group_anew(GroupSettings(by="laser_4"))
     assert merge.message(1000.0).groups == ()
     for number in range(100, 200):
-        merge.add(unpack_integrated(packed(number, crystals()[number], group="new")))
+        merge.add(unpack_integrated(packed(number, crystals()[number])), "new")
     after = merge.message(1003.0)
     assert [(group.name, group.n_crystals) for group in after.groups] == [("new", 100)]
     assert (before.n_crystals, after.n_crystals) == (100, 200)
@@ -129,11 +129,12 @@ def test_other_groups_in_the_settings_are_other_merges() -> None:
     with LiveMerge() as live:
         live.settings_in_force(document(by="laser_1"))
         for number in range(20):
-            live.add(packed(number, crystals()[number], group="laser_1 0"))
+            live.add(packed(number, crystals()[number]), "laser_1 0")
         first = said(20)
+        live.add(packed(20, crystals()[20]), "laser_1 0")  # waits when groups are changed
         live.settings_in_force(document(by="laser_1", names={"0": "dark"}))
-        live.add(packed(20, crystals()[20], group="dark"))
-        second = said(21)
+        live.add(packed(21, crystals()[21]), "dark")
+        second = said(22)
     assert [group.name for group in first.groups] == ["laser_1 0"]
     assert [(group.name, group.n_crystals) for group in second.groups] == [("dark", 1)]
     assert (first.since, first.moments) == (second.since, second.moments[: len(first.moments)])
@@ -161,7 +162,7 @@ def test_shots_that_belong_to_no_group_are_neither_waited_for_nor_compared() -> 
     merge = RunningMerge(LYSOZYME, FAR, D_MIN, 0.0, settings)
     names = "no pump", "no laser_1", OTHERS
     for number, one in enumerate(crystals()):
-        merge.add(unpack_integrated(packed(number, one, group=names[number % 3])))
+        merge.add(unpack_integrated(packed(number, one)), names[number % 3])
         if number % EVERY == EVERY - 1:
             said = merge.message(3.0 * (number + 1) / EVERY)
     assert {group.name: group.is_leftover for group in said.groups} == {

@@ -155,12 +155,13 @@ def test_groups_have_the_numbers_that_they_had(tmp_path: Path) -> None:
     assert all(seen.group == written.results[seen.series, seen.number].group for seen in shots.crystals)
 
 
-def test_groups_of_many_sessions_are_counted_together_from_the_seventeenth_on(tmp_path: Path) -> None:
-    written = experiment(tmp_path, runs=1, group=lambda n: f"delay {n:02}")
+def test_of_the_groups_of_many_sessions_the_largest_sixteen_are_told_apart(tmp_path: Path) -> None:
+    written = experiment(tmp_path, runs=1, group=lambda n: f"delay {min(n, 16):02}")
     with watching(written.path) as client:
         status = read(client)
-    assert [group.name for group in status.groups] == [*(f"delay {n:02}" for n in range(16)), "others"]
-    assert [group.frames for group in status.groups] == [1] * 16 + [2]
+    largest = [f"delay {n:02}" for n in (*range(15), 16)]
+    assert [group.name for group in status.groups] == [*largest, "others"]
+    assert [group.frames for group in status.groups] == [1] * 15 + [2, 1]
 
 
 def test_the_last_shots_come_with_their_pixels(tmp_path: Path) -> None:

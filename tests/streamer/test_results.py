@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from by_hand import frames_of, named_series
 
 from braggwatch.processing.detector_settings import DetectorSettings
+from braggwatch.processing.frame import Frame
 from braggwatch.streamer.feed import Feed
 from braggwatch.streamer.feed_client import FeedClient
 from braggwatch.streamer.feed_messages import Queue
@@ -18,6 +20,7 @@ from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.pictures import Pictures
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
+from braggwatch.streamer.settings import parse_settings
 from braggwatch.streamer.shot_images import ShotImages
 from braggwatch.streamer.statistics import Statistics
 
@@ -65,10 +68,10 @@ def test_a_value_that_differs_from_shot_to_shot_makes_seventeen_groups_everywher
     parts: tuple[Results, Feed], tmp_path: Path
 ) -> None:
     results, feed = parts
+    results.settings_in_force(parse_settings({"groups": {"by": "pulse"}}))
     results.series_began(named_series("s"))
     for frame in frames_of("s", range(200)):
-        result = Result(series="s", number=frame.number, state=State.HIT, group=f"pulse {frame.number}\x1b")
-        results.frame_done(result, 0.01, frame, None)
+        done(results, frame, f"{frame.number}\x1b")
     with FeedClient(feed.address) as client:
         while client.status is None or client.shots is None or client.history is None:
             results.publish({"total": 200}, None, Queue(), [])
@@ -81,3 +84,26 @@ def test_a_value_that_differs_from_shot_to_shot_makes_seventeen_groups_everywher
     assert {shot.group for shot in client.shots.shots} == {"others"}
     with closing(sqlite3.connect(tmp_path / "record.sqlite")) as record:
         assert {name for (name,) in record.execute("SELECT name FROM groups")} == names
+
+
+def test_groups_are_told_apart_again_once_a_value_that_differs_from_shot_to_shot_is_given_up(
+    parts: tuple[Results, Feed],
+) -> None:
+    results, _ = parts
+    results.settings_in_force(parse_settings({"groups": {"by": "pulse"}}))
+    results.series_began(named_series("s"))
+    for frame in frames_of("s", range(200)):
+        done(results, frame, frame.number)
+    results.settings_in_force(parse_settings({"groups": {"by": "pulse", "edges": [1000, 2000]}}), change="edges")
+    for frame in frames_of("s", range(200, 300)):
+        done(results, frame, 10 * frame.number, group=f"pulse {10 * frame.number}")  # were on their way
+        done(results, frame, 10 * frame.number)
+    groups = {group.name: group.frames for group in results.finished({"total": 200}, "").groups}
+    assert groups == {"pulse ≥ 2000": 200}
+
+
+def done(results: Results, frame: Frame, pulse: int | str, group: str | None = None) -> None:
+    """Hand in the result of a frame that came with a pulse number."""
+    name = f"pulse {pulse}" if group is None else group
+    result = Result(series="s", number=frame.number, state=State.HIT, group=name)
+    results.frame_done(result, 0.01, msgspec.structs.replace(frame, values={"pulse": pulse}), None)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from braggwatch.processing.shot_groups import GroupSettings
 from braggwatch.streamer.feed_messages import Latency, Mark, Rates, Throughput
 from braggwatch.streamer.group_counts import GroupNames
 from braggwatch.streamer.latency import LatencyHistogram
@@ -302,9 +303,35 @@ def test_what_is_listed_of_shots_says_their_group() -> None:
 
 
 def test_groups_beyond_the_sixteenth_are_one_and_no_name_steers_a_terminal() -> None:
-    names = GroupNames()
-    said = [names(f"delay {i}") for i in range(1000)]
+    names = GroupNames(GroupSettings(by="delay"))
+    said = [names(f"delay {i}", {"delay": i}) for i in range(1000)]
     assert said[:16] == [f"delay {i}" for i in range(16)] and set(said[16:]) == {"others"}
-    assert names("delay 3") == "delay 3" and names("") == ""
-    assert GroupNames()("\x1b[2J\x9b1m") == "\ufffd[2J\ufffd1m"
-    assert len(GroupNames()("x" * 10_000)) <= 48
+    assert names("delay 3", {"delay": 3}) == "delay 3" and names("", {}) == ""
+    steering = {"delay": "\x1b[2J\x9b1m"}
+    by_text = GroupNames(GroupSettings(by="delay"))
+    assert by_text("delay \x1b[2J\x9b1m", steering) == by_text("x" * 10_000, steering) == "delay \ufffd[2J\ufffd1m"
+
+
+def test_others_are_none_of_the_sixteen_groups() -> None:
+    names = GroupNames(GroupSettings(by="state", names={str(i): f"state {i}" for i in range(16)}))
+    assert names("others", {"state": 99}) == "others"
+    assert [names(f"state {i}", {"state": i}) for i in range(16)] == [f"state {i}" for i in range(16)]
+
+
+def test_a_result_that_was_on_its_way_when_groups_were_changed_belongs_to_the_new_ones() -> None:
+    names = GroupNames(GroupSettings(by="delay", edges=[500]))
+    assert {names(f"pulse {i}", {"pulse": i, "delay": i}) for i in range(1000)} == {"delay < 500", "delay ≥ 500"}
+    assert GroupNames(GroupSettings())("pulse 3", {"pulse": 3}) == ""
+
+
+def test_where_shots_are_grouped_otherwise_counts_by_group_begin_anew_and_all_others_go_on() -> None:
+    tables = Statistics(START)
+    for second in range(5):
+        tables.done(grouped(second, "dark", State.HIT), 0.01, START + second)
+    tables.forget_groups()
+    assert tables.groups(START + 4) == () and tables.session_groups() == ()
+    tables.done(grouped(5, "pumped", State.HIT), 0.01, START + 5)
+    history = tables.history(START + 5)
+    assert [group.name for group in tables.groups(START + 5)] == ["pumped"]
+    assert [bins.name for bins in (*history.recent.groups, *history.session.groups)] == ["pumped", "pumped"]
+    assert sum(history.session.counts[State.HIT]) == tables.session_rates().hit.n == 6
