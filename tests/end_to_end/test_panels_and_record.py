@@ -88,7 +88,8 @@ def test_the_ledger_has_every_state_of_the_record_and_adds_up(seen: Seen) -> Non
     assert heads == ("frames", "run 1", "all")
     words = {"hit, not indexed": "hit"}
     shown = {words.get(word, word): (int(run), int(total)) for word, run, total in rows}
-    states = [name for (name,) in seen.session.ask("SELECT name FROM states")]
+    # whoever selects no shots need not read of skipped ones
+    states = [name for (name,) in seen.session.ask("SELECT name FROM states WHERE name != 'skipped'")]
     assert set(shown) == {*states, "waiting", "working"}
     for state, numbers in shown.items():
         assert numbers == (seen.session.counts.get(state, 0),) * 2
