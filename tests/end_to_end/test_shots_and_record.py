@@ -120,8 +120,8 @@ def test_every_cell_of_the_table_of_hits_is_what_the_record_says(seen: Seen) -> 
         )
         n_indexed, rmsd, cell = (lattices[0][0], lattices[0][1], lattices[0][2:]) if lattices else (None, None, None)
         expected = {
-            "run": str(run), "frame": str(number), "time": clock(time), "state": state, "group": "–", "spots": str(n_peaks),
-            "res. (Å)": f"{resolution:.2f}", "lattices": str(len(lattices)),
+            "run": str(run), "frame": str(number), "time": clock(time), "state": state, "group": "–",
+            "spots": str(n_peaks), "res. (Å)": f"{resolution:.2f}", "lattices": str(len(lattices)),
             "indexed": "–" if n_indexed is None else str(n_indexed),
             "RMSD (px)": "–" if rmsd is None else f"{rmsd:.2f}",
             "file · image": f"{Path(path).name} · {entry}",
