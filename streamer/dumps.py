@@ -10,7 +10,9 @@ from braggwatch.processing.detector import Detector
 from braggwatch.processing.dumped_shots import DumpedShot, DumpedShots
 from braggwatch.processing.nxmx import is_dump_name, order_written
 from braggwatch.processing.result_files import is_result_file
+from braggwatch.processing.shot_groups import MAX_GROUPS
 from braggwatch.processing.unit_cell import UnitCell
+from braggwatch.streamer.wording import plain
 
 Progress = Callable[[int], None]
 """Is told how many images are done."""
@@ -37,7 +39,9 @@ class Dumps:
     def of(self, group: str) -> "Dumps":
         """Return these dumps with the images of one group alone. Raises ValueError where there are none."""
         if group not in self.groups:
-            there = ", ".join(f"{name} ({n})" for name, n in sorted(self.groups.items()))
+            largest = sorted(self.groups.items(), key=lambda item: (-item[1], item[0]))[:MAX_GROUPS]
+            there = ", ".join(f"{plain(name)} ({n})" for name, n in sorted(largest))
+            there += " and further ones" if len(self.groups) > MAX_GROUPS else ""
             raise ValueError(
                 f"the dumps have no image of the group {group!r}: {f'found {there}' if there else NOT_GROUPED}"
             )

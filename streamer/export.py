@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -116,15 +117,16 @@ def _files(dumps: Dumps, output: Path, kind: Format, by_group: bool) -> list[Pat
 
 def _words(names: Sequence[str]) -> list[str]:
     """Return the names as parts of file names, no two the same."""
-    words: list[str] = []
+    words: dict[str, str] = {}
+    """By what a file system that does not mind case makes of them."""
+    tried: Counter[str] = Counter()
     for name in names:
         word = first = re.sub(r"[^\w.+=-]+", "_", name).strip("._-") or "group"
-        n = 1
-        while word.lower() in {other.lower() for other in words}:
-            n += 1
-            word = f"{first}-{n}"
-        words.append(word)
-    return words
+        while word.lower() in words:
+            tried[first.lower()] += 1
+            word = f"{first}-{tried[first.lower()] + 1}"
+        words[word.lower()] = word
+    return list(words.values())
 
 
 _MADE_OF_REFLECTIONS = {

@@ -1,6 +1,7 @@
 """Dumps of grouped shots: a merged file for each group on one scale, and files of one group alone."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import gemmi
@@ -14,6 +15,7 @@ from braggwatch.processing.merging import Merger
 from braggwatch.processing.shot_groups import MAX_GROUPS, OTHERS
 from braggwatch.processing.unit_cell import UnitCell
 from braggwatch.streamer.dumps import look_through
+from braggwatch.streamer.export import _words
 from braggwatch.streamer.merged_export import told_apart
 
 GROUPS = "dark", "pumped/10 ps", "dark"
@@ -144,3 +146,17 @@ def test_beyond_those_that_are_told_apart_the_smallest_groups_are_together() -> 
     groups = {f"delay {n}": n + 1 for n in range(MAX_GROUPS + 3)}
     assert told_apart(groups) == [*(f"delay {n}" for n in range(MAX_GROUPS + 2, 2, -1)), OTHERS]
     assert told_apart({"a": 1, OTHERS: 5}) == [OTHERS, "a"]
+
+
+def test_names_of_many_groups_are_made_in_no_time_and_are_all_different() -> None:
+    names = [f"pulse {n}" for n in range(20_000)] + [f"pulse_{n}" for n in range(20_000)] + ["Pulse 7"]
+    words = _words(names)
+    assert words[:2] == ["pulse_0", "pulse_1"] and words[20_007] == "pulse_7-2" and words[-1] == "Pulse_7-3"
+    assert len({word.lower() for word in words}) == len(names)
+
+
+def test_of_very_many_groups_the_largest_are_named_where_one_is_not_found(run: Run) -> None:
+    dumps = replace(look_through(sorted(run.folder.glob("*.h5"))), groups={f"pulse {n}": n + 1 for n in range(1000)})
+    with pytest.raises(ValueError, match=r"the group 'dark': found pulse 984 \(985\), .* and further ones$") as refusal:
+        dumps.of("dark")
+    assert len(str(refusal.value)) < 1000
