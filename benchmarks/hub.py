@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import zmq
 
+from braggwatch import __version__
 from braggwatch.processing.compression import bslz4_chunk
 from braggwatch.processing.detector_settings import DetectorSettings
 from braggwatch.processing.frame import Encoding, Frame, Series
@@ -35,6 +36,7 @@ from braggwatch.streamer.pictures import Pictures
 from braggwatch.streamer.record import Record
 from braggwatch.streamer.results import Results
 from braggwatch.streamer.select_settings import SelectSettings
+from braggwatch.streamer.settings import parse_settings
 from braggwatch.streamer.shot_images import ShotImages
 from braggwatch.streamer.sources.settings import DectrisV2Settings
 from braggwatch.streamer.sources.source import open_source
@@ -61,7 +63,7 @@ def answer(hub_address: str) -> None:
     with zmq.Context() as context, context.socket(zmq.DEALER) as hub:
         hub.set_hwm(0)
         hub.connect(hub_address)
-        hub.send_multipart([protocol.HELLO, protocol.encode_hello(protocol.Hello("echo", "here", 0, ""))])
+        hub.send_multipart([protocol.HELLO, protocol.encode_hello(protocol.Hello("echo", "here", 0, __version__))])
         while (parts := hub.recv_multipart(copy=False))[0].bytes != protocol.STOP:
             kind = parts[0].bytes
             if kind == protocol.SETTINGS:
@@ -92,6 +94,7 @@ def measure(
         open_source(DectrisV2Settings(address=ADDRESS, high_water_mark=20)) as source,
     ):
         results = Results(Statistics(time.time()), record, feed, pictures, ShotImages(8.0), merge, about=ABOUT)
+        results.settings_in_force(parse_settings({"groups": GROUPS.model_dump()} if laser else {}))
         settings = HubSettings(drop="never", queue_bytes=2**24, credits=8, silence=1e6)
         hub = Hub(source, settings, b"{}", results, quarantine=lambda series, frame: "", select=select)
         processes = multiprocessing.get_context("spawn")

@@ -8,6 +8,7 @@ from time import monotonic
 import msgspec
 import zmq
 
+from braggwatch import __version__
 from braggwatch.processing.frame import Event, Frame, Refused, Series, SeriesEnd
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.accounts import Accounts, Run
@@ -18,6 +19,7 @@ from braggwatch.streamer.messages import Result, State
 from braggwatch.streamer.select_settings import SelectSettings
 from braggwatch.streamer.selection import Selection, Settling
 from braggwatch.streamer.sources.source import Source
+from braggwatch.streamer.wording import plain
 from braggwatch.streamer.workforce import Entry, Member, Workforce
 
 log = logging.getLogger(__name__)
@@ -336,6 +338,13 @@ class Hub:
             if earlier is not None:
                 self._bury(earlier, "was restarted")
         self._buried.pop(hello.name, None)
+        if hello.version != __version__:
+            self._warn(
+                "worker-version",
+                f"worker {plain(hello.name, 80)} on {plain(hello.host, 80)} runs Braggwatch "
+                f"{plain(hello.version, 40)}; expected {__version__}, the hub's, as other versions may find other results: install the same one on "
+                "all machines",
+            )
         member = self.workforce.join(identity, hello, monotonic())
         if self._dismissed:
             self._send(member, [protocol.STOP])

@@ -11,6 +11,7 @@ import msgspec
 import zmq
 from rig import SHAPE, Witness, frame, series
 
+from braggwatch import __version__
 from braggwatch.processing.frame import Event, Frame, Series
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.hub import Hub
@@ -92,9 +93,9 @@ class HandWorker:
         """Send a message to the hub."""
         self._socket.send_multipart(parts)
 
-    def hello(self) -> None:
+    def hello(self, version: str = __version__) -> None:
         """Introduce itself."""
-        self.say(protocol.HELLO, protocol.encode_hello(protocol.Hello(self.name, "here", 1, "0")))
+        self.say(protocol.HELLO, protocol.encode_hello(protocol.Hello(self.name, "here", 1, version)))
         assert self.hear(protocol.SETTINGS)
 
     def ready(self) -> None:

@@ -124,6 +124,20 @@ def test_a_worker_that_joins_later_gets_the_settings_of_then(make_bench: MakeBen
     late.die()
 
 
+def test_a_worker_of_another_version_is_warned_of_and_works(
+    make_bench: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = make_bench(credits=1)
+    bench.worker("worker-0")
+    assert not bench.witness.warnings
+    other = HandWorker(bench, "worker-1")
+    other.hello("0.0.1\x1b[2J")
+    other.ready()
+    assert bench.witness.warnings == {"worker-version": 1}
+    assert "worker-1 on here runs Braggwatch 0.0.1\ufffd[2J; expected " in caplog.text
+    other.die()
+
+
 def test_settings_for_a_worker_that_is_gone_do_no_harm(make_bench: MakeBench) -> None:
     bench = make_bench(credits=1)
     bench.worker("worker-0").die()
