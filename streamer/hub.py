@@ -342,8 +342,8 @@ class Hub:
             self._warn(
                 "worker-version",
                 f"worker {plain(hello.name, 80)} on {plain(hello.host, 80)} runs Braggwatch "
-                f"{plain(hello.version, 40)}; expected {__version__}, the hub's, as other versions may find other results: install the same one on "
-                "all machines",
+                f"{plain(hello.version, 40)}; expected {__version__}, the hub's, as other versions may find other "
+                "results: install the same one on all machines",
             )
         member = self.workforce.join(identity, hello, monotonic())
         if self._dismissed:
