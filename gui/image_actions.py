@@ -23,6 +23,9 @@ def add_image_actions(menus: Actions, panel: ImagePanel) -> None:
     menus.add("Image", "draw mask", "Draw a mask, and back", "E", bar.edit_mask.toggle)
     menus.add("Image", "undo mask", "Undo in the mask", "Ctrl+Z", panel.mask_editor.undo_wanted.emit)
     menus.add("Image", "redo mask", "Redo in the mask", "Ctrl+Shift+Z", panel.mask_editor.redo_wanted.emit)
+    menus.add(
+        "Image", "give up", "Give up what was begun in the mask, or leave a field", "Esc", panel.mask_editor.give_up
+    )
     menus.add_separator("Image")
     menus.add("Image", "log", "Logarithmic scale, and back", "L", panel.toggle_log)
     menus.add("Image", "auto levels", "Automatic levels", "A", panel.auto_levels)

@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tomli_w
 
 from braggwatch.gui.mask_edit import MaskEdit
@@ -18,7 +19,8 @@ def name_of(shape: Shape) -> str:
     """Return what a shape is called."""
     if isinstance(shape, Ring):
         return "ring" if shape.inner > 0 else "circle"
-    return "rectangle" if len(shape.corners) == 4 else "polygon"
+    sides = [len(np.unique(along)) for along in shape.corners.T]
+    return "rectangle" if len(shape.corners) == 4 and sides == [2, 2] else "polygon"
 
 
 def changed(n: int, *, add: bool) -> str:
@@ -57,10 +59,12 @@ def saved(settings: str, said: str) -> str:
     return text
 
 
-def unsaved(edits: Sequence[MaskEdit]) -> str:
-    """Return what would be lost."""
+def unsaved(edits: Sequence[MaskEdit], shown: MaskEdit | None) -> str:
+    """Return what would be lost; `shown` is the mask that can be seen."""
     n = sum(edit.n_masked for edit in edits)
     what = "The mask" if len(edits) == 1 else f"{len(edits)} masks, for detectors of several shapes,"
+    if len(edits) == 1 and edits[0] is not shown:
+        what = f"The mask of another detector, of {edits[0].shape[0]} × {edits[0].shape[1]} pixels,"
     return f"{what} with {count(n)} masked pixels {'is' if len(edits) == 1 else 'are'} not saved."
 
 

@@ -69,6 +69,13 @@ class ShortcutOverview(QFrame):
                 self.hide()
         return super().eventFilter(watched, event)
 
+    def event(self, event: QEvent | None) -> bool:
+        """Have the next key for itself, whatever it does in the window."""
+        if event is not None and event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+            return True
+        return super().event(event)
+
     def mousePressEvent(self, event: object) -> None:
         """Go."""
         self.hide()

@@ -1,5 +1,6 @@
 """Draws masks: shapes on the picture become pixels of the image array, which can be undone, saved and loaded."""
 
+import logging
 import time
 from concurrent.futures import Future
 from pathlib import Path
@@ -17,6 +18,8 @@ from braggwatch.gui.mask_shapes import Shape, extent, pixels_in
 from braggwatch.gui.monitor import Monitor
 from braggwatch.processing.array_files import load_mask
 from braggwatch.processing.mask_files import save_mask
+
+log = logging.getLogger(__name__)
 
 
 class MaskEditorController:
@@ -51,8 +54,11 @@ class MaskEditorController:
             return
         assembly = self._image.assembly
         if assembly is not None and (self._picture is None or self._picture.assembly is not assembly):
+            if self._picture is None:
+                self._view.say_what_to_do()
             self._picture, shape = MaskPicture(assembly), assembly.detector.shape
-            self._edits = {key: edit for key, edit in self._edits.items() if key == shape or edit.undoable}
+            kept = (key for key, edit in self._edits.items() if key == shape or edit.undoable or edit.n_masked)
+            self._edits = {key: self._edits[key] for key in kept}
             self._edits.setdefault(shape, MaskEdit(shape))
             self._draw_anew()
         if self._search is not None and self._search[0].done():
@@ -63,7 +69,7 @@ class MaskEditorController:
     @property
     def unsaved(self) -> bool:
         """Whether there is a mask that would be lost with the window."""
-        return any(edit.unsaved and edit.n_masked for edit in self._edits.values())
+        return bool(self._losable)
 
     def may_close(self) -> bool:
         """Return whether nothing would be lost; otherwise the user is asked, and `close_wanted` may follow."""
@@ -71,22 +77,27 @@ class MaskEditorController:
             return True
         self._closing = True
         self._show_unsaved()
-        self._view.ask_before_closing(wording.unsaved([e for e in self._edits.values() if e.unsaved and e.n_masked]))
+        self._view.ask_before_closing(wording.unsaved(self._losable, self._edit))
         return False
 
     def rescue(self, folder: Path) -> list[Path]:
         """Write masks that were not saved into a folder, because nobody can be asked; returns where they are."""
         written = []
-        for shape, edit in self._edits.items():
-            if edit.unsaved and edit.n_masked:
-                path = folder / f"unsaved-mask-{shape[0]}x{shape[1]}-{time.strftime('%Y%m%d-%H%M%S')}.h5"
-                try:
-                    folder.mkdir(parents=True, exist_ok=True)
-                    save_mask(path, edit.mask, _provenance())
-                except OSError:
-                    continue
-                written.append(path)
+        for edit in self._losable:
+            path = folder / f"unsaved-mask-{edit.shape[0]}x{edit.shape[1]}-{time.strftime('%Y%m%d-%H%M%S')}.h5"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                save_mask(path, edit.mask, _provenance())
+            except OSError as error:
+                log.error("the mask that was not saved is lost: it could not be written to %s: %s", path, error)
+                continue
+            written.append(path)
         return written
+
+    @property
+    def _losable(self) -> list[MaskEdit]:
+        """Masks that would be lost with the window."""
+        return [edit for edit in self._edits.values() if edit.unsaved and edit.n_masked]
 
     @property
     def _edit(self) -> MaskEdit | None:
@@ -109,7 +120,7 @@ class MaskEditorController:
     def _draw(self, shape: Shape, add: bool) -> None:
         if (edit := self._edit) is None or self._picture is None:
             return
-        self._closing = False
+        self._stay()
         try:
             pixels = pixels_in(shape, self._picture.assembly)
         except ValueError as error:
@@ -176,7 +187,10 @@ class MaskEditorController:
         self._show_whole(wording.loaded(Path(path), edit.n_masked, edit.mask.size))
 
     def _save(self, path: str) -> None:
-        if (edit := self._edit) is None:
+        edit = self._edit
+        if self._closing and edit not in self._losable and self._losable:
+            edit = self._losable[0]  # what was asked about is the mask of another detector than the one shown
+        if edit is None:
             return
         target = Path(path).absolute()
         if target.suffix.lower() not in (".h5", ".hdf5"):
@@ -202,6 +216,7 @@ class MaskEditorController:
 
     def _stay(self) -> None:
         self._closing = False
+        self._view.stop_asking()
 
     def _show_unsaved(self) -> None:
         """Draw the mask in question, where it belongs to what is shown."""

@@ -60,6 +60,12 @@ class MaskEditorView(Protocol):
     def ask_before_closing(self, text: str) -> None:
         """Ask whether to save, to discard or to keep open."""
 
+    def stop_asking(self) -> None:
+        """Take that question back."""
+
+    def say_what_to_do(self) -> None:
+        """Say how the chosen tool is used."""
+
 
 class ShownPicture(Protocol):
     """What of the image's controller is needed here."""

@@ -103,6 +103,7 @@ class ImagePanel(Panel):
         bar.predicted.toggled.connect(self.predicted_shown)
         bar.histogram.toggled.connect(self._make_room)
         bar.edit_mask.toggled.connect(self._open_mask_editor)
+        self.mask_editor.asking_changed.connect(self._make_room)
         bar.colour_map_chosen.connect(self._set_colour_map)
         bar.scale_chosen.connect(self.set_scale)
         bar.auto.triggered.connect(self.auto_levels)
@@ -173,26 +174,6 @@ class ImagePanel(Panel):
         self.readout.setText(self.readout.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room))
 
     # -- what the window's shortcuts do -------------------------------------------------------------------------
-
-    def toggle_spots(self) -> None:
-        """Show the spots found, or hide them."""
-        self.toolbar.spots.toggle()
-
-    def toggle_predicted(self) -> None:
-        """Show the predicted reflections, or hide them."""
-        self.toolbar.predicted.toggle()
-
-    def toggle_rings(self) -> None:
-        """Show the resolution rings, or hide them."""
-        self.toolbar.rings.toggle()
-
-    def toggle_mask(self) -> None:
-        """Show masked pixels in a colour of their own, or as they are."""
-        self.toolbar.mask.toggle()
-
-    def toggle_beam_centre(self) -> None:
-        """Show the beam centre, or hide it."""
-        self.toolbar.centre.toggle()
 
     def toggle_log(self) -> None:
         """Take the logarithmic scale, or go back to the linear one."""
@@ -277,7 +258,8 @@ class ImagePanel(Panel):
         height = self.height()
         self.toolbar.setVisible(height >= _TOOLBAR_FROM)
         self.readout.setVisible(height >= _READOUT_FROM)
-        self.mask_editor.setMaximumHeight(_ANY_PX if height >= _EDITOR_FROM else 0)
+        editor_has_room = height >= _EDITOR_FROM or self.mask_editor.is_asking
+        self.mask_editor.setMaximumHeight(_ANY_PX if editor_has_room else 0)
         canvas = self.canvas
         wanted = self.toolbar.histogram.isChecked() and canvas.picture is not None and canvas.layer != "mask"
         self.plot.setVisible(wanted and height >= _HISTOGRAM_FROM)

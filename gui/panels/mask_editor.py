@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from PyQt5.QtCore import Qt, pyqtSignal
+from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import (
     QApplication,
     QComboBox,
@@ -49,6 +50,8 @@ class MaskEditor(QWidget):
     save_wanted = pyqtSignal(str)
     discard_wanted = pyqtSignal()
     stay_wanted = pyqtSignal()
+    asking_changed = pyqtSignal()
+    """`is_asking` may be another."""
 
     def __init__(self, canvas: ImageCanvas) -> None:
         super().__init__()
@@ -57,6 +60,9 @@ class MaskEditor(QWidget):
         self._tool: Tool = "rectangle"
         self.pen = MaskPen(canvas.box)
         self.toolbar = MaskToolbar()
+        self._counts = "", ""
+        self.counts = QLabel()
+        self.counts.setToolTip("Pixels of the mask that is drawn here, of all pixels of the image array")
         self.message = FittingLabel(quiet=True)
         self.setting = QLineEdit()
         self.setting.setReadOnly(True)
@@ -82,7 +88,10 @@ class MaskEditor(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, SPACE // 2)
         layout.setSpacing(2)
-        layout.addWidget(self.toolbar)
+        first = QHBoxLayout()
+        first.addWidget(self.toolbar, 1)
+        first.addWidget(self.counts)
+        layout.addLayout(first)
         line = QHBoxLayout()
         line.setContentsMargins(SPACE, 0, SPACE, 0)
         line.addWidget(self.message)
@@ -107,10 +116,11 @@ class MaskEditor(QWidget):
         self.pen.drawn.connect(lambda shape: self.shape_drawn.emit(shape, self._adds))
         self._canvas.pointed.connect(self.pen.move)
         self.find.clicked.connect(self._want_threshold)
+        if (line := self.limit.lineEdit()) is not None:
+            line.returnPressed.connect(self.find.click)
         self.copy.clicked.connect(self._copy_setting)
         self.save_first.clicked.connect(self._ask_where)
         self.discard.clicked.connect(self.discard_wanted)
-        self.stay.clicked.connect(self._question_row.hide)
         self.stay.clicked.connect(self.stay_wanted)
 
     # -- what the controller says -------------------------------------------------------------------------------
@@ -123,10 +133,15 @@ class MaskEditor(QWidget):
         """Say how the mask stands."""
         bar = self.toolbar
         part = f" · {100 * state.n_masked / state.n_pixels:.3g} %" if state.n_pixels and state.n_masked else ""
-        bar.count.setText(f"{count(state.n_masked)} px{part}{' · not saved' if state.unsaved else ''}")
-        for action, what, name in ((bar.undo, state.undoable, "Undo"), (bar.redo, state.redoable, "Redo")):
+        unsaved = " · not saved" if state.unsaved else ""
+        short = part.removeprefix(" · ") or "0 px"
+        self._counts = f"{count(state.n_masked)} px{part}{unsaved}", f"{short}{unsaved}"
+        self._write_counts()
+        for action, what, name, key in (
+            (bar.undo, state.undoable, "Undo", "Ctrl+Z"), (bar.redo, state.redoable, "Redo", "Ctrl+Shift+Z"),
+        ):  # fmt: skip
             action.setEnabled(bool(what))
-            action.setToolTip(f"{name}: {what}" if what else f"{name}: nothing")
+            action.setToolTip(f"{name}: {what or 'nothing'} ({key})")
         for action in (bar.clear, bar.save):
             action.setEnabled(state.n_masked > 0)
         for action in (bar.invert, bar.load, bar.masked_now):
@@ -146,6 +161,21 @@ class MaskEditor(QWidget):
         self.set_message(text)
         self.message.set_tone("alarm")
         self._question_row.show()
+        self.asking_changed.emit()
+
+    def stop_asking(self) -> None:
+        """Take that question back."""
+        self._question_row.hide()
+        self.asking_changed.emit()
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the question must be seen, however little room there is."""
+        return not self._question_row.isHidden()
+
+    def say_what_to_do(self) -> None:
+        """Say how the chosen tool is used."""
+        self.set_message(HINTS[self._tool])
 
     # -- what the panel says ------------------------------------------------------------------------------------
 
@@ -154,17 +184,27 @@ class MaskEditor(QWidget):
         if wanted == self.isVisibleTo(self.parentWidget()):
             return
         self.setVisible(wanted)
-        self._question_row.hide()
+        self.stop_asking()
         self.pen.set_tool(self._tool if wanted else "move")
         if wanted:
             self.toolbar.choose_tool(self._tool)
-            self.message.set_texts(HINTS[self._tool])
+            self.say_what_to_do()
         self.opened.emit(wanted)
+
+    def give_up(self) -> None:
+        """Give up the shape that was begun, or where none was, the tool; the window's keys work again."""
+        if self.pen.has_begun:
+            self.pen.give_up()
+        elif self.isVisibleTo(self.parentWidget()):
+            self.toolbar.choose_tool("move")
+        self._canvas.setFocus()
 
     def set_layer(self, layer: Layer) -> None:
         """Say which values a threshold is of."""
         self.unit.setText(f"{layer.unit} of the {layer.kind}")
-        self.find.setEnabled(layer.kind != "mask")
+        has_values = layer.kind != "mask"
+        self.find.setEnabled(has_values)
+        self.find.setToolTip("" if has_values else "The mask has no values: choose another layer (D)")
 
     def set_beam(self, beam: tuple[float, float] | None) -> None:
         """Say where the beam meets the picture."""
@@ -179,6 +219,7 @@ class MaskEditor(QWidget):
             f"QLabel, QComboBox, QDoubleSpinBox, QPushButton, QLineEdit {{ font-size: {AXIS_PX}px }}"
             f"QLabel {{ color: {theme.text} }}"
         )
+        self.counts.setContentsMargins(SPACE // 2, 0, SPACE, 0)
         self.set_colour()
 
     def set_colour(self) -> None:
@@ -186,6 +227,17 @@ class MaskEditor(QWidget):
         self.pen.set_colour(edited_colour(self._canvas.colour_map))
 
     # -- the rest -----------------------------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Say as much as there is room for."""
+        super().resizeEvent(event)
+        self._write_counts()
+
+    def _write_counts(self) -> None:
+        """Say how many pixels are masked, in short where the buttons need the room."""
+        text, short = self._counts
+        room = self.width() - self.toolbar.full_width - 2 * SPACE
+        self.counts.setText(text if self.counts.fontMetrics().horizontalAdvance(text) <= room else short)
 
     @property
     def _adds(self) -> bool:
@@ -195,7 +247,7 @@ class MaskEditor(QWidget):
         self._tool = tool
         self.pen.set_tool(tool)
         self._threshold_row.setVisible(tool == "threshold")
-        self.set_message(HINTS[tool])
+        self.say_what_to_do()
 
     def _want_threshold(self) -> None:
         self.limit.interpretText()

@@ -15,9 +15,9 @@ HINTS: dict[Tool, str] = {
     "move": "Drag moves the picture. Choose a tool to draw.",
     "rectangle": "Drag from corner to corner; a click takes one pixel. The middle button moves the picture.",
     "circle": "Drag from the centre outwards; near the beam it begins at the beam.",
-    "ring": "Drag from the centre to the outer circle, then move to the inner one and click; right click gives up.",
-    "polygon": "Click corner after corner; a double click closes it, a right click takes the last corner back.",
-    "threshold": "All pixels whose value in what is shown lies beyond a limit; values that mean bad are left out.",
+    "ring": "Drag from the centre to the outer circle, then click on the inner one; Esc gives up.",
+    "polygon": "Click each corner; a double click closes, a right click takes one back, Esc gives up.",
+    "threshold": "All pixels beyond a limit in what is shown; values that mean bad are left out.",
 }
 _SNAP_PX = 12.0
 """So near to the beam's place, px on the screen, a circle begins there."""
@@ -47,6 +47,11 @@ class MaskPen(QObject):
         self._tool = tool
         self._box.pen = None if tool in ("move", "threshold") else self
         self.give_up()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a shape is begun and not finished."""
+        return bool(self._corners) or self._ring is not None
 
     def set_colour(self, colour: str) -> None:
         """Draw lines in another colour."""

@@ -1,11 +1,10 @@
 """The tools of the mask editor, as small buttons."""
 
-from PyQt5.QtCore import QSize, Qt, pyqtSignal
-from PyQt5.QtWidgets import QAction, QActionGroup, QLabel
+from PyQt5.QtCore import QSize, pyqtSignal
+from PyQt5.QtWidgets import QAction, QActionGroup
 
 from braggwatch.gui.panels.icon_toolbar import IconToolbar
 from braggwatch.gui.panels.mask_pen import Tool
-from braggwatch.gui.theme import AXIS_PX, SPACE, Theme
 
 _TOOLS: tuple[tuple[Tool, str, str], ...] = (
     ("move", "mdi6.hand-back-right-outline", "Move the picture"),
@@ -18,7 +17,7 @@ _TOOLS: tuple[tuple[Tool, str, str], ...] = (
 
 
 class MaskToolbar(IconToolbar):
-    """Buttons of the mask editor, and how many pixels are masked."""
+    """Buttons of the mask editor."""
 
     tool_chosen = pyqtSignal(str)
 
@@ -44,11 +43,6 @@ class MaskToolbar(IconToolbar):
         )
         self.load = self._button("mdi6.folder-open-outline", "Go on with the mask of a file …")
         self.save = self._button("mdi6.content-save-outline", "Save the mask …")
-        self.addSeparator()
-        self.count = QLabel()
-        self.count.setToolTip("Pixels of the mask that is drawn here, of all pixels of the image array")
-        self.count.setAlignment(Qt.AlignmentFlag.AlignVCenter)
-        self.addWidget(self.count)
 
     def choose_tool(self, tool: Tool) -> None:
         """Take a tool."""
@@ -56,10 +50,10 @@ class MaskToolbar(IconToolbar):
             if action.data() == tool and not action.isChecked():
                 action.trigger()
 
-    def set_theme(self, theme: Theme) -> None:
-        """Take other colours."""
-        super().set_theme(theme)
-        self.count.setStyleSheet(f"color: {theme.text}; font-size: {AXIS_PX}px; padding: 0 {SPACE}px")
+    @property
+    def full_width(self) -> int:
+        """The width that all buttons need, px."""
+        return super().sizeHint().width()
 
     def sizeHint(self) -> QSize:
         """Return a width that never widens the panel: what does not fit goes into the menu at the end."""

@@ -456,7 +456,7 @@ def test_what_makes_no_sense_does_no_harm_while_a_mask_is_drawn_and_keeps_it(
         editor = panel.mask_editor
         watched.until(lambda _: editor.toolbar.masked_now.isEnabled(), 20)
         editor.shape_drawn.emit(Ring(40.0, 32.0, 0.0, 10.0), True)
-        drawn = editor.toolbar.count.text()
+        drawn = editor.counts.text()
         for number, message in enumerate(KINDS[kind][0]):
             panel.layer_chosen.emit(LAYERS[number % len(LAYERS)])
             talker.say(message)
@@ -471,6 +471,6 @@ def test_what_makes_no_sense_does_no_harm_while_a_mask_is_drawn_and_keeps_it(
         watched.live(0.3)
         editor.clear_wanted.emit()
         editor.shape_drawn.emit(Ring(40.0, 32.0, 0.0, 10.0), True)
-        assert editor.toolbar.count.text() == drawn
+        assert editor.counts.text() == drawn
         no_complaints(watched)
         watched.composition.close_at_once()

@@ -58,10 +58,10 @@ def colour_at(panel: ImagePanel, x: float, y: float) -> str:
 
 def bare(panel: ImagePanel) -> None:
     """Take all overlays away."""
-    panel.toggle_spots()
-    panel.toggle_predicted()
-    panel.toggle_rings()
-    panel.toggle_beam_centre()
+    panel.toolbar.spots.toggle()
+    panel.toolbar.predicted.toggle()
+    panel.toolbar.rings.toggle()
+    panel.toolbar.centre.toggle()
 
 
 def test_each_pixel_is_seen_in_the_shade_of_its_value(shown: Callable[..., Shown]) -> None:
@@ -89,16 +89,16 @@ def test_keys_show_and_hide_each_overlay(shown: Callable[..., Shown]) -> None:
     _, panel, _ = shown(geometry(), shot_image(1))
     overlays = panel.canvas.overlays
     for toggle, item in (
-        (panel.toggle_spots, overlays.found), (panel.toggle_spots, overlays.indexed),
-        (panel.toggle_predicted, overlays.predicted), (panel.toggle_rings, overlays.ring_lines),
-        (panel.toggle_beam_centre, overlays.centre), (panel.toggle_rings, overlays.ring_labels[0]),
+        (panel.toolbar.spots.toggle, overlays.found), (panel.toolbar.spots.toggle, overlays.indexed),
+        (panel.toolbar.predicted.toggle, overlays.predicted), (panel.toolbar.rings.toggle, overlays.ring_lines),
+        (panel.toolbar.centre.toggle, overlays.centre), (panel.toolbar.rings.toggle, overlays.ring_labels[0]),
     ):  # fmt: skip
         assert item.isVisible()
         toggle()
         assert not item.isVisible()
         toggle()
     assert panel.canvas.mask_shown
-    panel.toggle_mask()
+    panel.toolbar.mask.toggle()
     assert not panel.canvas.mask_shown
 
 

@@ -11,6 +11,7 @@ import pytest
 from messages_by_hand import SHAPE, NotingOutbox, detector, geometry, shot_image
 from PyQt5.QtCore import QEvent, QPoint, QPointF, Qt
 from PyQt5.QtGui import QColor, QImage, QMouseEvent
+from PyQt5.QtTest import QTest
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from test_image_controller import settle
@@ -169,6 +170,25 @@ def test_a_polygon_takes_clicks_a_right_click_takes_a_corner_back_and_a_double_c
     assert drawing.panel.canvas.box.viewRect().width() == pytest.approx(width, rel=0.02), "and fits no picture"
 
 
+def test_escape_gives_up_the_shape_then_the_tool_and_a_polygon_of_four_corners_is_called_one(drawing: Drawing) -> None:
+    editor = drawing.editor
+    editor.toolbar.choose_tool("polygon")
+    for x, y in ((20.0, 20.0), (100.0, 20.0)):
+        drawing.click(x, y)
+    editor.give_up()
+    for x, y in ((100.0, 30.0), (180.0, 40.0), (180.0, 140.0)):
+        drawing.click(x, y)
+    drawing.monitor.take([shot_image(2)])
+    drawing.settle()  # what is begun survives the next shot
+    drawing.double_click(110.0, 120.0)
+    assert 6000 < drawing.mask.sum() < 9000 and not drawing.mask[:, :95].any()
+    assert editor.toolbar.undo.toolTip() == "Undo: polygon (Ctrl+Z)"
+    editor.give_up()
+    view = drawing.panel.canvas.box.viewRect()
+    drawing.drag(100.0, 100.0, 60.0, 80.0)
+    assert drawing.panel.canvas.box.viewRect() != view, "a drag moves the picture again"
+
+
 def test_while_a_tool_is_chosen_the_wheel_and_without_one_a_drag_still_move_the_picture(drawing: Drawing) -> None:
     drawing.editor.toolbar.choose_tool("move")
     view = drawing.panel.canvas.box.viewRect()
@@ -184,7 +204,7 @@ def test_pixels_above_a_value_of_the_shot_are_masked(drawing: Drawing) -> None:
     drawing.editor.toolbar.choose_tool("threshold")
     assert drawing.editor.unit.text() == "ADU of the image"
     drawing.editor.limit.setValue(9.0)
-    drawing.editor.find.click()
+    QTest.keyClick(drawing.editor.limit, Qt.Key.Key_Return)
     deadline = 0
     while not drawing.mask.any() and deadline < 500:
         drawing.settle()
@@ -196,12 +216,15 @@ def test_pixels_above_a_value_of_the_shot_are_masked(drawing: Drawing) -> None:
 
 def test_undo_redo_clear_and_how_the_mask_stands_are_seen(drawing: Drawing) -> None:
     bar = drawing.editor.toolbar
-    assert not bar.undo.isEnabled() and bar.count.text() == "0 px"
+    assert not bar.undo.isEnabled() and drawing.editor.counts.text() == "0 px"
     drawing.editor.shape_drawn.emit(rectangle(10, 10, 20, 20), True)
-    assert bar.count.text() == "100 px · 0.208 % · not saved" and bar.undo.toolTip() == "Undo: rectangle"
+    assert (
+        drawing.editor.counts.text() == "100 px · 0.208 % · not saved"
+        and bar.undo.toolTip() == "Undo: rectangle (Ctrl+Z)"
+    )
     drawing.editor.shape_drawn.emit(Ring(60, 60, 0, 10), True)
     bar.undo.trigger()
-    assert drawing.mask.sum() == 100 and bar.redo.toolTip() == "Redo: circle"
+    assert drawing.mask.sum() == 100 and bar.redo.toolTip() == "Redo: circle (Ctrl+Shift+Z)"
     bar.redo.trigger()
     bar.clear.trigger()
     assert not drawing.mask.any()
@@ -239,7 +262,7 @@ def bare_series() -> Series:
 def test_a_mask_is_saved_and_the_line_that_is_said_makes_the_processor_use_it(drawing: Drawing, tmp_path: Path) -> None:
     drawing.editor.shape_drawn.emit(Ring(60, 60, 0, 10), True)
     drawing.editor.save_wanted.emit(str(tmp_path / 'beam "stop'))
-    assert drawing.editor.toolbar.count.text().endswith("%") and not drawing.controller.unsaved
+    assert drawing.editor.counts.text().endswith("%") and not drawing.controller.unsaved
     assert drawing.editor.message.text == "Saved. Into the table [detector] of the settings file:"
     drawing.editor.copy.click()
     clipboard = QApplication.clipboard()
@@ -316,10 +339,31 @@ def test_a_mask_stays_while_shots_go_by_the_editor_is_closed_and_another_detecto
     drawing.panel.toolbar.edit_mask.setChecked(True)
     drawing.monitor.take([geometry((50, 60)), shot_image(3, shape=(50, 60))])
     drawing.settle()
-    assert drawing.editor.toolbar.count.text() == "0 px" and drawing.controller.unsaved
+    assert drawing.editor.counts.text() == "0 px" and drawing.controller.unsaved
     drawing.monitor.take([geometry(), shot_image(4)])
     drawing.settle()
-    assert drawing.editor.toolbar.count.text().startswith("25 px") and drawing.mask.sum() == 25
+    assert drawing.editor.counts.text().startswith("25 px") and drawing.mask.sum() == 25
+
+
+def test_an_editor_that_waited_for_a_picture_says_what_to_do_once_it_is_there(qtbot: QtBot) -> None:
+    drawing = Drawing(qtbot, Geometry.of("run-1", 1, detector()))
+    assert drawing.editor.message.text == "Waiting for a picture to draw on."
+    drawing.monitor.take([geometry(), shot_image(1)])
+    drawing.settle()
+    assert drawing.editor.message.text.startswith("Drag from corner to corner")
+
+
+def test_how_many_pixels_are_masked_is_seen_in_a_narrow_dock_too(drawing: Drawing) -> None:
+    editor = drawing.editor
+    editor.shape_drawn.emit(rectangle(0, 0, 100, 100), True)
+    for width, text in ((700, "10\u2009000 px · 20.8 % · not saved"), (560, "20.8 % · not saved")):
+        drawing.panel.resize(width, 620)
+        QApplication.processEvents()
+        assert editor.counts.text() == text
+        needed = editor.counts.fontMetrics().horizontalAdvance(text)
+        assert editor.counts.isVisible() and editor.rect().contains(editor.counts.geometry())
+        assert editor.counts.contentsRect().width() >= needed
+    assert editor.toolbar.width() >= editor.toolbar.full_width, "and hides no button"
 
 
 @pytest.fixture
@@ -370,6 +414,55 @@ def test_a_mask_may_be_discarded_and_who_goes_on_is_not_closed_by_saving_later(
     assert not composition.window.isVisible()
 
 
+def test_who_goes_on_drawing_is_asked_no_more_and_discards_nothing_by_mistake(opened: Composition) -> None:
+    panel, controller = draw_in(opened)
+    assert not opened.window.close() and panel.mask_editor.is_asking
+    panel.mask_editor.shape_drawn.emit(rectangle(0, 0, 9, 9), True)
+    assert not panel.mask_editor.is_asking and controller.unsaved
+
+
+def test_the_question_is_seen_however_small_the_image_is(opened: Composition) -> None:
+    panel, _ = draw_in(opened)
+    dock = opened.window.docks.by_name["image"]
+    dock.setFloating(True)
+    dock.resize(300, 170)
+    QApplication.processEvents()
+    assert panel.mask_editor.height() == 0
+    assert not opened.window.close()
+    QApplication.processEvents()
+    for button in (panel.mask_editor.save_first, panel.mask_editor.discard, panel.mask_editor.stay):
+        assert not button.visibleRegion().isEmpty()
+    panel.mask_editor.stay.click()
+    QApplication.processEvents()
+    assert panel.mask_editor.height() == 0
+
+
+def test_the_mask_of_a_detector_that_is_not_shown_any_more_is_the_one_that_is_saved(
+    opened: Composition, tmp_path: Path
+) -> None:
+    panel, controller = draw_in(opened)
+    (image,) = (one for _, one in opened.panels if isinstance(one, ImageController))
+    opened.monitor.take([geometry((50, 60)), shot_image(2, shape=(50, 60))])
+    settle(image)
+    controller.refresh()
+    assert not opened.window.close()
+    said = "The mask of another detector, of 200 × 240 pixels, with 25 masked pixels is not saved."
+    assert panel.mask_editor.message.text == said
+    panel.mask_editor.save_wanted.emit(str(tmp_path / "mask.h5"))
+    with h5py.File(tmp_path / "mask.h5") as file:
+        assert file["mask"].shape == SHAPE and file["mask"][()].sum() == 25
+    assert not opened.window.isVisible()
+
+
+def test_a_mask_that_cannot_be_rescued_is_said_to_be_lost(
+    opened: Composition, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw_in(opened)
+    (tmp_path / "config").write_text("no folder")
+    opened.close_at_once()
+    assert "the mask that was not saved is lost" in caplog.text and str(tmp_path / "config") in caplog.text
+
+
 def test_a_window_that_is_closed_by_a_signal_puts_the_mask_where_it_is_found_again(
     opened: Composition, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -386,10 +479,10 @@ def test_the_keys_of_the_editor_are_in_the_overview(opened: Composition) -> None
     composition = opened
     keys = {key: what for _, entries in composition.window.menus.overview() for what, key in entries}
     assert keys["E"] == "Draw a mask, and back" and keys["D"].startswith("Next layer")
-    assert keys["Ctrl+Z"] == "Undo in the mask"
+    assert keys["Ctrl+Z"] == "Undo in the mask" and keys["Esc"].startswith("Give up")
     panel, _ = draw_in(composition)
     composition.window.menus.by_name["undo mask"].trigger()
-    assert panel.mask_editor.toolbar.count.text() == "0 px"
+    assert panel.mask_editor.counts.text() == "0 px"
     composition.window.menus.by_name["next layer"].trigger()
     assert panel.canvas.layer == "dark"
     composition.window.close()

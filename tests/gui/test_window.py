@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from messages_by_hand import NotingOutbox, geometry, hit_row, hits, shot_image
 from PyQt5.QtCore import QPoint, Qt
-from PyQt5.QtWidgets import QPushButton
+from PyQt5.QtTest import QTest
+from PyQt5.QtWidgets import QDockWidget, QPushButton
 from pytestqt.qtbot import QtBot
 
 from braggwatch.gui.complaints import Complaints
@@ -114,6 +115,13 @@ def test_the_overview_comes_with_a_key_and_goes_with_the_next(qtbot: QtBot, comp
     assert window.rect().contains(window.overview.geometry())
     qtbot.keyClick(window.overview, Qt.Key_X)
     assert not window.overview.isVisible()
+    spots = window.menus.by_name["spots"].isChecked()
+    window.activateWindow()
+    for key in (Qt.Key_Escape, Qt.Key_S):  # these mean something in the window
+        window.menus.by_name["shortcuts"].trigger()
+        qtbot.keyClick(window.overview, key)
+        assert not window.overview.isVisible()
+    assert window.menus.by_name["spots"].isChecked() == spots
 
 
 def test_keys_pause_step_and_go_live(qtbot: QtBot, composition: Composition) -> None:
@@ -192,6 +200,14 @@ def resized(qtbot: QtBot, window: Window, height: int) -> None:
     qtbot.waitUntil(lambda: not window._at_rest.isActive())
 
 
+def drag_border_beside(dock: QDockWidget, window: Window) -> bool:
+    """Press and release where the border at the left of a dock should be; whether it was there."""
+    place = QPoint(dock.geometry().left() - 2, 400)
+    QTest.mousePress(window, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+    QTest.mouseRelease(window, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+    return window.docks.by_hand
+
+
 def test_a_window_that_becomes_small_or_large_takes_the_form_that_fits_and_keeps_the_tabs_that_were_chosen(
     qtbot: QtBot, composition: Composition
 ) -> None:
@@ -220,9 +236,8 @@ def test_a_window_whose_docks_were_moved_keeps_them_whatever_its_size(
     elif by_hand == "menu":
         health.toggleViewAction().trigger()
     else:
-        left = window.docks.by_name["image"].geometry().left()
-        qtbot.mousePress(window, Qt.MouseButton.LeftButton, pos=QPoint(left - 2, 400))
-        qtbot.mouseRelease(window, Qt.MouseButton.LeftButton, pos=QPoint(left - 2, 400))
+        # Qt lays the docks out some events after they were put in their places: until then the border is elsewhere.
+        qtbot.waitUntil(lambda: drag_border_beside(window.docks.by_name["image"], window))
     assert window.docks.by_hand
     before = visible(window)
     resized(qtbot, window, 800)
