@@ -1,7 +1,7 @@
 """The hub: frames from the source to the workers, results back, every frame accounted for."""
 
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from time import monotonic
 
@@ -13,6 +13,7 @@ from braggwatch.processing.frame import Event, Frame, Refused, Series, SeriesEnd
 from braggwatch.streamer import worker_protocol as protocol
 from braggwatch.streamer.accounts import Accounts, Run
 from braggwatch.streamer.audience import Audience
+from braggwatch.streamer.frame_queue import FrameQueue
 from braggwatch.streamer.hub_settings import HubSettings
 from braggwatch.streamer.ledger import WAITING, WORKING
 from braggwatch.streamer.messages import Result, State
@@ -70,8 +71,7 @@ class Hub:
         """How many messages have come from the source."""
         self.source_problem = ""
         """Why nothing more is taken from the source, as a sentence; empty while all is well."""
-        self.queue_bytes = 0
-        self._queue: deque[Entry] = deque()
+        self._queue = FrameQueue(settings.drop, settings.queue_bytes)
         self._buried: dict[str, float] = {}
         """Workers that were taken for dead or stuck and have not come back, by name, and since when."""
         self._dismissed = False
@@ -113,6 +113,11 @@ class Hub:
     def queue_length(self) -> int:
         """How many frames wait for a worker."""
         return len(self._queue)
+
+    @property
+    def queue_bytes(self) -> int:
+        """What these frames take in memory."""
+        return self._queue.n_bytes
 
     @property
     def idle(self) -> bool:
@@ -161,11 +166,9 @@ class Hub:
 
     def give_up(self, reason: str) -> None:
         """Drop every frame that is not done, and close all series."""
-        left = [*(entry for member in self.workforce for entry in member.out), *self._queue]
+        left = [*(entry for member in self.workforce for entry in member.out), *self._queue.empty()]
         for member in self.workforce:
             member.out.clear()
-        self._queue.clear()
-        self.queue_bytes = 0
         for entry in left:
             self.accounts.lose(entry.frame.series, entry.frame.number, State.DROPPED, reason)
         for run in self.accounts:
@@ -190,7 +193,7 @@ class Hub:
             return False
         if not any(member.ready for member in self.workforce) and not len(self.accounts):
             return False  # before the first worker is there, frames are better off in the detector's buffer
-        return self._settings.drop != "never" or self.queue_bytes < self._settings.queue_bytes
+        return self._queue.has_room
 
     def _watch_source(self, watch: bool) -> None:
         wanted = list(self._source.sockets) if watch else []
@@ -254,23 +257,15 @@ class Hub:
         if not self._selection.keeps(frame, run.series, run.settling, now):
             self._skip(frame)
             return
-        entry = Entry(frame, now, ENTRY_BYTES + n_bytes)
         run.ledger.move(frame.number, WAITING)
-        self._queue.append(entry)
-        self.queue_bytes += entry.size
-        if self._settings.drop != "never":
-            self._drop_surplus()
+        self._queue.append(Entry(frame, now, ENTRY_BYTES + n_bytes))
+        for entry in self._queue.surplus():
+            self.accounts.lose(entry.frame.series, entry.frame.number, State.DROPPED, "the queue was full")
 
     def _skip(self, frame: Frame) -> None:
         if complaint := self._selection.complaint(frame.values):
             self._warn("no-value-to-select-by", complaint)
         self.accounts.lose(frame.series, frame.number, State.SKIPPED, "[select] does not keep it")
-
-    def _drop_surplus(self) -> None:
-        while self.queue_bytes > self._settings.queue_bytes and len(self._queue) > 1:
-            entry = self._queue.popleft() if self._settings.drop == "oldest" else self._queue.pop()
-            self.queue_bytes -= entry.size
-            self.accounts.lose(entry.frame.series, entry.frame.number, State.DROPPED, "the queue was full")
 
     def _refuse(self, refused: Refused) -> None:
         self._warn(refused.kind, refused.reason)
@@ -368,8 +363,7 @@ class Hub:
 
     def _dispatch(self) -> None:
         while self._queue and (member := self.workforce.next_due()) is not None:
-            entry = self._queue.popleft()
-            self.queue_bytes -= entry.size
+            entry = self._queue.take()
             run = self.accounts[entry.frame.series]
             if entry.frame.series not in member.series:
                 self._introduce(run, member)
@@ -378,7 +372,7 @@ class Hub:
                 self.workforce.hand_out(member, entry, monotonic())
                 run.ledger.move(entry.frame.number, WORKING)
             else:  # the frame did not reach it, and has no part in its death
-                self._put_back(entry)
+                self._queue.put_back(entry)
                 self._bury(member, "is gone")
 
     def _introduce(self, run: Run, member: Member) -> None:
@@ -432,11 +426,7 @@ class Hub:
                 self._set_aside(entry)
             else:
                 self.accounts[entry.frame.series].ledger.move(entry.frame.number, WAITING)
-                self._put_back(entry)
-
-    def _put_back(self, entry: Entry) -> None:
-        self._queue.appendleft(entry)
-        self.queue_bytes += entry.size
+                self._queue.put_back(entry)
 
     def _set_aside(self, entry: Entry) -> None:
         frame = entry.frame

@@ -1,6 +1,10 @@
 """How frames are handed to the workers."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Drop = Literal["oldest", "newest", "never"]
 
 
 class HubSettings(BaseModel):
@@ -13,9 +17,8 @@ class HubSettings(BaseModel):
         description="Where workers find the hub; * takes a free port. Workers on other machines need an address of "
         "this one that they can reach, such as tcp://10.1.2.3:*.",
     )
-    drop: str = Field(
+    drop: Drop = Field(
         default="oldest",
-        pattern="^(oldest|newest|never)$",
         description="What to give up when the queue is full: the oldest waiting frame, the newest, or never any: "
         "then the detector has to wait.",
     )
