@@ -1,5 +1,6 @@
 """Masks, darks and other arrays of one image's size from files."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,8 +52,9 @@ def load_stages(source: str | Path, shape: tuple[int, int], usual: str | None = 
 def _first_three(what: str, found: "h5py.Dataset | NDArray[np.generic]", shape: tuple[int, int]) -> NDArray[np.generic]:
     if found.dtype.kind not in "iufb":
         raise ValueError(f"{what}: expected an array of numbers, found {found.dtype}")
-    size = shape[0] * shape[1]
-    if found.ndim not in (3, 4) or found.shape[0] < 3 or found.shape[-1] != shape[1] or found[0].size != size:
+    of_stage = math.prod(found.shape[1:])  # told by the shape alone: it may be of any size
+    fits = found.ndim in (3, 4) and found.shape[0] >= 3 and found.shape[-1] == shape[1]
+    if not fits or of_stage != shape[0] * shape[1]:
         raise ValueError(f"{what}: expected three gain stages of the image's shape {shape}, found {found.shape}")
     return np.asarray(found[:3]).reshape(3, *shape)
 

@@ -164,6 +164,10 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         load_stages(tmp_path / "gains.pickle", SHAPE)
     with pytest.raises(FileNotFoundError, match="no such file"):
         load_stages(tmp_path / "gone.h5", SHAPE)
+    with h5py.File(tmp_path / "huge.h5", "w") as file:
+        file.create_dataset("pedestals", (3, 10**12, SHAPE[1]), np.float32, chunks=(1, 64, SHAPE[1]))
+    with pytest.raises(ValueError, match="three gain stages of the image's shape"):
+        load_stages(tmp_path / "huge.h5", SHAPE)
 
 
 def test_views_and_the_other_byte_order_are_read_right() -> None:
