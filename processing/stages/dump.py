@@ -141,7 +141,7 @@ class Dump:
             try:
                 self._stacks.begin(series)
             except OSError as error:
-                self._pause(error)
+                self.pause.begin(error, self.settings.directory)
         packed_mask(detector)  # so that the first hit need not wait for it
         if self.settings.format == "cxi":
             packed_cxi_mask(detector)
@@ -151,17 +151,9 @@ class Dump:
         if self._sample is not None and (shot.is_hit or not self._sample.takes_next()):
             return Verdict.KEEP
         with self._lock:
-            if self.pause.holds:
-                self.pause.pass_by(shot)
-                return Verdict.KEEP
-            try:
-                path, entry = self._write(shot)
-            except OSError as error:
-                self._pause(error)
-                self.pause.pass_by(shot)
-                return Verdict.KEEP
-            self.pause.end()
-        shot.dumped.append(DumpedImage(self.instance, path, entry))
+            written = self.pause.attempt(self._write, shot, self.settings.directory)
+        if written is not None:
+            shot.dumped.append(DumpedImage(self.instance, *written))
         return Verdict.KEEP
 
     def end(self) -> None:
@@ -181,8 +173,12 @@ class Dump:
             name = self.settings.name or f"{safe_file_name(self.instance)}_"
             group = group_in_file_name(group)
             return self._single.write(shot, f"{name}{group}_" if group else name), 0
-        writer, entry = self._stacks.append(shot, group)
-        self._flush_in_time(writer)
+        try:
+            writer, entry = self._stacks.append(shot, group)
+            self._flush_in_time(writer)
+        except OSError:
+            self._give_up_files()
+            raise
         return writer.path, entry
 
     def _group_of(self, shot: Shot) -> str:
@@ -223,7 +219,8 @@ class Dump:
             try:
                 self._stacks.flush()
             except OSError as error:
-                self._pause(error)
+                self.pause.begin(error, self.settings.directory)
+                self._give_up_files()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -239,9 +236,12 @@ class Dump:
         except OSError as error:
             self.pause.begin(error, self.settings.directory)
 
-    def _pause(self, error: OSError) -> None:
-        self.pause.begin(error, self.settings.directory)
-        self._close()
+    def _give_up_files(self) -> None:
+        """Close the files that could not be written to, so that the next shot begins a new one."""
+        self._stop_timer()
+        if self._stacks is not None:
+            with contextlib.suppress(OSError):
+                self._stacks.close()
 
 
 _dumps: "weakref.WeakSet[Dump]" = weakref.WeakSet()

@@ -2,13 +2,17 @@
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import TypeVar
 
 from braggwatch.processing.shot import Shot
 
 RETRY_SECONDS = 10.0
 """How long a stage that cannot write waits before it tries again, s."""
+
+Written = TypeVar("Written")
 
 _log = logging.getLogger(__name__)
 
@@ -26,10 +30,21 @@ class Pause:
         self._notice = notice
         self._retry_at = 0.0
 
-    @property
-    def holds(self) -> bool:
-        """Whether it is too early to try again."""
-        return self.because is not None and monotonic() < self._retry_at
+    def attempt(self, write: Callable[[Shot], Written], shot: Shot, path: Path) -> Written | None:
+        """Return what `write` returns for a shot; None where it raises OSError, or it is too early to try again.
+
+        What cannot be written goes to `path`.
+        """
+        if self.because is None or monotonic() >= self._retry_at:
+            try:
+                written = write(shot)
+            except OSError as error:
+                self.begin(error, path)
+            else:
+                self.because = None
+                return written
+        self._pass_by(shot)
+        return None
 
     def begin(self, error: OSError, path: Path) -> None:
         """Write nothing for ten seconds, and log why, unless this is but another try that failed."""
@@ -40,12 +55,7 @@ class Pause:
             self.because = because
         self._retry_at = monotonic() + RETRY_SECONDS
 
-    def end(self) -> None:
-        """A shot could be written."""
-        self.because = None
-
-    def pass_by(self, shot: Shot) -> None:
-        """Count a shot that is not written, and say so in its notices."""
+    def _pass_by(self, shot: Shot) -> None:
         self.not_written += 1
         if self.because is not None:
             shot.notices[self._notice] = self.because

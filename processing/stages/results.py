@@ -69,15 +69,7 @@ class Results:
         """Write the file of a shot that has a lattice; always KEEP."""
         if not shot.crystals:
             return Verdict.KEEP
-        if not self.pause.holds:
-            try:
-                self._write(shot)
-            except OSError as error:
-                self.pause.begin(error, self.settings.directory)
-            else:
-                self.pause.end()
-                return Verdict.KEEP
-        self.pause.pass_by(shot)
+        self.pause.attempt(self._write, shot, self.settings.directory)
         return Verdict.KEEP
 
     def end(self) -> None:

@@ -92,16 +92,7 @@ class Stream:
         """Append the shot if it is of those that are asked for; always KEEP."""
         if not shot.crystals and not (self.settings.shots == "hits" and shot.is_hit):
             return Verdict.KEEP
-        if not self.pause.holds:
-            try:
-                self._append(shot)
-            except OSError as error:
-                self.pause.begin(error, self._stream.path)
-                self._stream.close()
-            else:
-                self.pause.end()
-                return Verdict.KEEP
-        self.pause.pass_by(shot)
+        self.pause.attempt(self._append, shot, self._stream.path)
         return Verdict.KEEP
 
     def end(self) -> None:
@@ -121,4 +112,8 @@ class Stream:
             crystals=shot.crystals,
             reflections=shot.reflections,
         )
-        self._stream.append(chunk)
+        try:
+            self._stream.append(chunk)
+        except OSError:
+            self._stream.close()
+            raise
